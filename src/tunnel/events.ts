@@ -1,0 +1,44 @@
+import type { ErrorCode } from '../errors.ts';
+
+/** What a publisher or subscriber has to say. `--json` prints these as they are, with a `time` beside them. */
+export type TunnelEvent =
+  /** The name is registered; friends can connect. Again after each reconnect. */
+  | { readonly event: 'ready'; readonly role: 'publisher'; readonly name: string }
+  /** The local port is bound and the link to the publisher is up. Again after each new link. */
+  | { readonly event: 'ready'; readonly role: 'subscriber'; readonly target: string; readonly listen: string }
+  /** Nobody publishes the target yet; it connects as soon as somebody does. */
+  | { readonly event: 'waiting'; readonly target: string }
+  /** The active path of a link changed. `peer` (publisher) is a link's short name, `target` (subscriber) the tunnel's. */
+  | {
+      readonly event: 'path';
+      readonly target?: string;
+      readonly peer?: string;
+      readonly kind: 'relayed' | 'direct';
+      readonly rtt_ms: number | null;
+    }
+  /** A subscriber came or went. `identity` is the fingerprint of its key, `address` a claim of the server. */
+  | {
+      readonly event: 'peer';
+      readonly action: 'joined' | 'left';
+      readonly name: string;
+      readonly peer: string;
+      readonly identity: string;
+      readonly address: string;
+    }
+  /** Something failed. When `retry` is true it is being tried again, otherwise `closed` follows. */
+  | {
+      readonly event: 'error';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly hint: string;
+      readonly retry: boolean;
+    }
+  /** The publisher's identity is not the one remembered for this name. */
+  | {
+      readonly event: 'identity_changed';
+      readonly target: string;
+      readonly remembered: string;
+      readonly seen: string;
+    }
+  /** The tunnel is over. */
+  | { readonly event: 'closed'; readonly name?: string; readonly target?: string };
