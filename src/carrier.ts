@@ -16,8 +16,11 @@ export interface ByteStreamHandler {
 export interface ByteStream {
   /** Says who listens. What has arrived before is kept (within the window) and delivered now. Once. */
   attach(handler: ByteStreamHandler): void;
-  /** Queues bytes, which belong to the stream from now on. False: wait for `onDrain` before writing more. */
-  write(chunk: Buffer): boolean;
+  /**
+   * Queues bytes, which belong to the stream from now on. False: wait for `onDrain` before writing more.
+   * @param more another write follows at once, so that sending can wait for it and take both together
+   */
+  write(chunk: Buffer, more?: boolean): boolean;
   /** No more bytes will be written; the other direction stays open. */
   end(): void;
   /** Ends both directions at once and forgets what is queued. */

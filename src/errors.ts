@@ -55,6 +55,10 @@ export const catalogue = {
     'the secret is empty or too long',
     'A secret has 1 to 1024 bytes; 16 random characters or more are good.',
   ),
+  server_missing: usage(
+    'no server is given',
+    'Give --server HOST:PORT, UNDERPASS_SERVER, or server in the configuration file.',
+  ),
   argument_invalid: usage('{problem}', 'Run the command with --help to see what it takes.'),
   config_invalid: usage('{file}:{line}: {key}: {problem}', 'docs/configuration.md lists every key.'),
   file_unreadable: usage(

@@ -1,0 +1,73 @@
+import { existsSync } from 'node:fs';
+import { UnderpassError } from '../../errors.ts';
+import {
+  exposedSecretFile,
+  isHost,
+  isTunnelName,
+  loadClientConfig,
+  readSecretFile,
+  type TunnelConfig,
+} from '../../index.ts';
+import type { Context } from '../context.ts';
+import type { P2pFlags } from '../flags.ts';
+import {
+  checkSecret,
+  defaultConfigPath,
+  environmentOf,
+  parsePort,
+  type ServerAccess,
+  serverAccess,
+  warnOfWeakSecret,
+} from '../settings.ts';
+import type { View } from '../views/view.ts';
+import { runTunnels } from './tunnels.ts';
+
+/** `underpass p2p`: one tunnel, from flags. */
+export async function p2p(context: Context, view: View, port: string, flags: P2pFlags): Promise<number> {
+  const tunnel = toTunnel(port, flags, context, view);
+  const access = findServer(flags, context);
+  return runTunnels({ ...flags, access, tunnels: [tunnel], labelled: false }, context, view);
+}
+
+function toTunnel(port: string, flags: P2pFlags, context: Context, view: View): TunnelConfig {
+  const { target, localHost, listen: listenHost, mode } = flags;
+  const name = flags.name ?? target;
+  if (name === undefined) throw new UnderpassError('mode_required');
+  if (flags.name !== undefined && target !== undefined) throw new UnderpassError('mode_conflict');
+  if (!isTunnelName(name)) throw new UnderpassError('name_invalid', { name });
+  const localPort = parsePort(port, { zero: target !== undefined });
+  refuse(target !== undefined && localHost !== undefined, '--local-host goes with --name, not with --target');
+  refuse(target === undefined && listenHost !== undefined, '--listen goes with --target, not with --name');
+  for (const address of [localHost, listenHost]) {
+    if (address !== undefined && !isHost(address)) throw new UnderpassError('address_invalid', { address });
+  }
+  const secret = findSecret(flags, context, view);
+  warnOfWeakSecret(name, secret, view);
+  return target === undefined
+    ? { role: 'publisher', key: name, options: { name, secret, localHost, localPort, mode } }
+    : { role: 'subscriber', key: name, options: { target, secret, listenHost, localPort, mode } };
+}
+
+function findSecret(flags: P2pFlags, context: Context, view: View): string {
+  if (flags.secret !== undefined || flags.secretFile === undefined) {
+    return checkSecret(flags.secret ?? environmentOf(context).secret);
+  }
+  const { secret, exposed } = readSecretFile(flags.secretFile);
+  if (exposed) view.show({ event: 'warning', message: exposedSecretFile(flags.secretFile) });
+  return checkSecret(secret);
+}
+
+/**
+ * The file's server counts where neither a flag nor the environment names one; its token and its trust belong to that
+ * server and are not shown to another.
+ */
+function findServer(flags: P2pFlags, context: Context): ServerAccess {
+  const environment = environmentOf(context);
+  const file = defaultConfigPath(context);
+  const needed = flags.server === undefined && environment.server === undefined && existsSync(file);
+  return serverAccess(flags, environment, needed ? loadClientConfig(file) : {});
+}
+
+function refuse(wrong: boolean, problem: string): void {
+  if (wrong) throw new UnderpassError('argument_invalid', { problem });
+}

@@ -1,0 +1,46 @@
+import { asUnderpassError } from '../../errors.ts';
+import { loadServerConfig, type RunningServer } from '../../index.ts';
+import type { Logger } from '../../log.ts';
+import type { Context } from '../context.ts';
+import type { ServerFlags } from '../flags.ts';
+import type { View } from '../views/view.ts';
+
+const DRAIN_SECONDS = 10;
+
+/** `underpass server`: runs until told to stop. SIGHUP reads the file again, SIGTERM lets open links end first. */
+export async function server(context: Context, view: View, flags: ServerFlags): Promise<number> {
+  const config = load(flags);
+  const logger = context.createLogger(config.logging.level, config.logging.format);
+  const running = await context.startServer(config, { logger });
+  view.show({
+    event: 'ready',
+    role: 'server',
+    listen: running.listen,
+    fingerprint: running.fingerprint ?? null,
+  });
+  context.signals.onHangup(() => reload(running, flags, logger));
+  const reason = await context.signals.stopped;
+  if (reason === 'SIGTERM') {
+    view.show({ event: 'draining', seconds: DRAIN_SECONDS });
+    await running.drain(DRAIN_SECONDS * 1000);
+  }
+  await running.close();
+  view.show({ event: 'closed', role: 'server' });
+  return 0;
+}
+
+function load({ config, listen, token, direct, logLevel, logFormat }: ServerFlags) {
+  const directEnabled = direct ? undefined : false;
+  return loadServerConfig(config, { listen, tokens: token, directEnabled, logLevel, logFormat });
+}
+
+/** A file that has become wrong changes nothing: the server keeps what it has, and says so. */
+function reload(running: RunningServer, flags: ServerFlags, logger: Logger): void {
+  try {
+    running.reload(load(flags));
+    logger.info('configuration read again', { file: flags.config ?? 'none' });
+  } catch (thrown) {
+    const { code, message } = asUnderpassError(thrown);
+    logger.error('the configuration is not usable; the old one stays', { code, problem: message });
+  }
+}

@@ -1,0 +1,49 @@
+import type { TunnelConfig } from '../../index.ts';
+import type { ClientApi, Context } from '../context.ts';
+import { exitCodeOf } from '../exit.ts';
+import type { CommonFlags } from '../flags.ts';
+import type { ServerAccess } from '../settings.ts';
+import type { View } from '../views/view.ts';
+
+interface Session extends CommonFlags {
+  readonly access: ServerAccess;
+  readonly tunnels: readonly TunnelConfig[];
+  /** False: the first error ends the program. */
+  readonly reconnect: boolean;
+  /** Whether each line says which tunnel it is about. */
+  readonly labelled: boolean;
+}
+
+/** Opens tunnels and stays until they have ended or the program is told to stop. Resolves with the exit code. */
+export async function runTunnels(session: Session, context: Context, view: View): Promise<number> {
+  const { access, reconnect } = session;
+  const logger = context.createLogger(session.logLevel ?? 'warn', session.logFormat ?? 'pretty');
+  const client = context.createClient({ ...access, reconnect, logger });
+  try {
+    const codes = session.tunnels.map((tunnel) => {
+      const label = session.labelled ? tunnel.key : undefined;
+      const onEvent = view.tunnel({ ...access, tunnel, label, token: access.token !== undefined });
+      return open(client, tunnel, onEvent);
+    });
+    const ended = reconnect ? Promise.all(codes) : Promise.race(codes).then((code) => [code]);
+    const stopped = context.signals.stopped.then(() => [0]);
+    const ends = await Promise.race([ended, stopped]);
+    return ends.find((code) => code !== 0) ?? 0;
+  } finally {
+    await client.close();
+  }
+}
+
+/** Resolves with the exit code of what ended the tunnel, which the tunnel's own events have told. */
+async function open(
+  client: ClientApi,
+  tunnel: TunnelConfig,
+  onEvent: ReturnType<View['tunnel']>,
+): Promise<number> {
+  const { closed } =
+    tunnel.role === 'publisher'
+      ? client.publish(tunnel.options, onEvent)
+      : client.subscribe(tunnel.options, onEvent);
+  const error = await closed;
+  return error ? exitCodeOf(error.code) : 0;
+}

@@ -1,0 +1,35 @@
+import type { Client, ClientOptions, startServer } from '../index.ts';
+import type { createLogger } from '../log.ts';
+
+/** A stream for text; `color` says whether a person looks at it. */
+export interface Output {
+  readonly color: boolean;
+  write(text: string): void;
+}
+
+/** Why the program should end: a signal, or nobody reads what it prints. */
+export type StopReason = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'output closed';
+
+/** What reaches the program from outside while it runs. */
+export interface Signals {
+  /** Resolves when the program should end in good order. */
+  readonly stopped: Promise<StopReason>;
+  /** From now on SIGHUP calls this instead of ending the program. */
+  onHangup(callback: () => void): void;
+}
+
+/** The parts of a client that commands use. */
+export type ClientApi = Pick<Client, 'publish' | 'subscribe' | 'close'>;
+
+/** Everything the commands need from the world. Tests bring their own. */
+export interface Context {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly homeDirectory: string;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly signals: Signals;
+  now(): Date;
+  createLogger: typeof createLogger;
+  createClient(options: ClientOptions): ClientApi;
+  startServer: typeof startServer;
+}

@@ -1,0 +1,48 @@
+import type { LogFormat, LogLevel } from '../log.ts';
+
+/** Flags that every command has. */
+export interface CommonFlags {
+  readonly json?: boolean;
+  readonly logLevel?: LogLevel;
+  readonly logFormat?: LogFormat;
+}
+
+export interface ServerFlags extends CommonFlags {
+  readonly config?: string;
+  readonly listen?: string;
+  readonly token?: readonly string[];
+  /** False after `--no-direct`. */
+  readonly direct: boolean;
+}
+
+export interface P2pFlags extends CommonFlags {
+  readonly name?: string;
+  readonly target?: string;
+  readonly server?: string;
+  readonly token?: string;
+  readonly secret?: string;
+  readonly secretFile?: string;
+  readonly localHost?: string;
+  readonly listen?: string;
+  readonly mode?: 'auto' | 'relay' | 'direct';
+  /** False after `--no-reconnect`. */
+  readonly reconnect: boolean;
+  readonly insecure?: boolean;
+  readonly serverFingerprint?: string;
+}
+
+export interface StartFlags extends CommonFlags {
+  readonly config?: string;
+  /** False after `--no-reconnect`. */
+  readonly reconnect: boolean;
+}
+
+export type DemoFlags = CommonFlags;
+
+/** What the program can be told to do. Each resolves with the exit code, or throws an UnderpassError. */
+export interface Commands {
+  server(flags: ServerFlags): Promise<number>;
+  p2p(port: string, flags: P2pFlags): Promise<number>;
+  start(flags: StartFlags): Promise<number>;
+  demo(port: string | undefined, flags: DemoFlags): Promise<number>;
+}

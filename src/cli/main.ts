@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+// First of all, so that a secret on the command line leaves the process list while the rest is being loaded.
+process.title = 'underpass';
+
+const [
+  { homedir },
+  library,
+  { asUnderpassError },
+  { exitCodeOf },
+  { processOutput },
+  program,
+  { processSignals },
+] = await Promise.all([
+  import('node:os'),
+  import('../index.ts'),
+  import('../errors.ts'),
+  import('./exit.ts'),
+  import('./output.ts'),
+  import('./program.ts'),
+  import('./signals.ts'),
+]);
+
+const context = {
+  environment: process.env,
+  homeDirectory: homedir(),
+  stdout: processOutput(process.stdout, process.env),
+  stderr: processOutput(process.stderr, process.env),
+  signals: processSignals(),
+  now: () => new Date(),
+  createLogger: library.createLogger,
+  createClient: (options: import('../index.ts').ClientOptions) => new library.Client(options),
+  startServer: library.startServer,
+};
+const argv = process.argv.slice(2);
+const view = program.createView(argv, context);
+
+// The last resort: nothing should get here, and what does must not pass for success.
+process.on('uncaughtException', (thrown) => {
+  const error = asUnderpassError(thrown);
+  view.error(error);
+  process.exit(exitCodeOf(error.code));
+});
+
+const code = await program.run(argv, context, view);
+// Whatever is still open has been told to close; a straggler must not keep the program. First, the output is flushed.
+process.stdout.write('', () => process.exit(code));

@@ -1,0 +1,86 @@
+/** Below this, a chunk is copied behind its predecessor: a queue of tiny slices would pin the large buffers they came from. */
+const SMALL = 2048;
+const SLAB = 16 * 1024;
+const NOTHING = Buffer.alloc(0);
+
+/** A first-in first-out queue of bytes that hands out what it was given without copying, small chunks excepted. */
+export class ByteQueue {
+  #chunks: Buffer[] = [];
+  #head = 0;
+  #length = 0;
+  /** The slab behind the last chunk, while that chunk is one of ours and has room. */
+  #slab: Buffer | undefined;
+  #slabUsed = 0;
+
+  /** Bytes waiting. */
+  get length(): number {
+    return this.#length;
+  }
+
+  push(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    if (this.#length > 0 && chunk.length <= SMALL) this.#pushSmall(chunk);
+    else {
+      this.#chunks.push(chunk);
+      this.#slab = undefined;
+    }
+    this.#length += chunk.length;
+  }
+
+  /** Appends up to `limit` bytes from the front to `into`, and returns how many. */
+  take(limit: number, into: Buffer[]): number {
+    let taken = 0;
+    while (taken < limit && this.#length > 0) {
+      const chunk = this.#chunks[this.#head] as Buffer;
+      const room = limit - taken;
+      if (chunk.length > room) {
+        into.push(chunk.subarray(0, room));
+        this.#chunks[this.#head] = chunk.subarray(room);
+        this.#length -= room;
+        return taken + room;
+      }
+      into.push(chunk);
+      taken += chunk.length;
+      this.#length -= chunk.length;
+      // What was handed out is not kept alive until the array is compacted.
+      this.#chunks[this.#head] = NOTHING;
+      this.#head += 1;
+    }
+    this.#compact();
+    return taken;
+  }
+
+  clear(): void {
+    this.#chunks = [];
+    this.#head = 0;
+    this.#length = 0;
+    this.#slab = undefined;
+  }
+
+  #pushSmall(chunk: Buffer): void {
+    const start = this.#slabUsed;
+    if (this.#slab !== undefined && start + chunk.length <= SLAB) {
+      chunk.copy(this.#slab, start);
+      this.#slabUsed += chunk.length;
+      const last = this.#chunks.length - 1;
+      const tail = this.#chunks[last] as Buffer;
+      this.#chunks[last] = this.#slab.subarray(start - tail.length, this.#slabUsed);
+      return;
+    }
+    this.#slab = Buffer.allocUnsafeSlow(SLAB);
+    chunk.copy(this.#slab, 0);
+    this.#slabUsed = chunk.length;
+    this.#chunks.push(this.#slab.subarray(0, chunk.length));
+  }
+
+  #compact(): void {
+    if (this.#length === 0) {
+      this.#chunks.length = 0;
+      this.#head = 0;
+      this.#slab = undefined;
+    } else if (this.#head > 1024) {
+      this.#chunks.splice(0, this.#head);
+      this.#head = 0;
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import type { ByteStream, ByteStreamHandler } from '../carrier.ts';
+
+/** Decides when bytes may pass. */
+export interface Gate {
+  /** Counts bytes that pass now, and returns how many milliseconds to wait before more may. 0: go on. */
+  pass(bytes: number): number;
+}
+
+/** Waits, and calls back once. */
+export type Wait = (milliseconds: number, callback: () => void) => void;
+
+export interface BridgeOptions {
+  readonly gate: Gate;
+  readonly wait: Wait;
+  /** Bytes have crossed, from the first stream to the second (`up`) or back. */
+  readonly onBytes: (direction: 'up' | 'down', bytes: number) => void;
+  /** Both directions have ended, or one side was reset and the other with it. */
+  readonly onClose: () => void;
+}
+
+/** Copies bytes between two streams without looking at them. Window goes back to one as the other takes. */
+export class Bridge {
+  #open = 2;
+  #closed = false;
+  readonly #streams: readonly [ByteStream, ByteStream];
+  readonly #options: BridgeOptions;
+
+  constructor(first: ByteStream, second: ByteStream, options: BridgeOptions) {
+    this.#streams = [first, second];
+    this.#options = options;
+    const up = new Direction(this, first, second, 'up', options);
+    const down = new Direction(this, second, first, 'down', options);
+    // The drain of a stream is the business of the direction that writes to it.
+    up.opposite = down;
+    down.opposite = up;
+    first.attach(up);
+    second.attach(down);
+  }
+
+  /** One direction has passed its last byte. */
+  ended(): void {
+    this.#open -= 1;
+    if (this.#open === 0) this.#finish();
+  }
+
+  reset(): void {
+    if (this.#closed) return;
+    for (const stream of this.#streams) stream.reset();
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#options.onClose();
+  }
+}
+
+/** One direction of a bridge: listens to its source and writes to its target. */
+class Direction implements ByteStreamHandler {
+  readonly #bridge: Bridge;
+  readonly #source: ByteStream;
+  readonly #target: ByteStream;
+  readonly #name: 'up' | 'down';
+  readonly #options: BridgeOptions;
+  opposite: Direction | undefined;
+  /** Bytes passed on whose window is not given back yet: the target is full, or the gate is shut. */
+  #held = 0;
+  #full = false;
+  #shut = false;
+
+  constructor(
+    bridge: Bridge,
+    source: ByteStream,
+    target: ByteStream,
+    name: 'up' | 'down',
+    options: BridgeOptions,
+  ) {
+    this.#bridge = bridge;
+    this.#source = source;
+    this.#target = target;
+    this.#name = name;
+    this.#options = options;
+  }
+
+  onData(chunk: Buffer): void {
+    const { gate, wait, onBytes } = this.#options;
+    onBytes(this.#name, chunk.length);
+    this.#held += chunk.length;
+    this.#full = !this.#target.write(chunk);
+    const delay = gate.pass(chunk.length);
+    if (delay > 0 && !this.#shut) {
+      this.#shut = true;
+      wait(delay, () => {
+        this.#shut = false;
+        this.#giveBack();
+      });
+    }
+    this.#giveBack();
+  }
+
+  onEnd(): void {
+    this.#target.end();
+    this.#bridge.ended();
+  }
+
+  onReset(): void {
+    this.#bridge.reset();
+  }
+
+  onDrain(): void {
+    this.opposite?.targetDrained();
+  }
+
+  targetDrained(): void {
+    this.#full = false;
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
+    if (this.#full || this.#shut || this.#held === 0) return;
+    const bytes = this.#held;
+    this.#held = 0;
+    this.#source.consume(bytes);
+  }
+}

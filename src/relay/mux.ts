@@ -1,0 +1,241 @@
+import type { ByteStream, ByteStreamHandler } from '../carrier.ts';
+import type { Budget } from '../net/budget.ts';
+import { ByteQueue } from '../net/byte-queue.ts';
+import { Driver } from '../net/driver.ts';
+import type { Runtime } from '../net/runtime.ts';
+import { type SessionOptions, type SessionOutput, YamuxSession } from './session.ts';
+
+/** Whatever carries the frames. */
+export interface MuxTransport {
+  /** Sends the buffers, in order, as one piece if it can; `sent` is called once when they have left the process's hands. */
+  send(buffers: Buffer[], size: number, sent: () => void): void;
+  /** Ends the transport after what was sent. */
+  close(): void;
+}
+
+export interface MuxHandler {
+  /** The peer opened a stream: attach to it before returning, or reset it. */
+  onStream(stream: ByteStream): void;
+  /** The session is over, its streams have been reset. `problem` says how the peer broke the protocol, if it did. */
+  onClose(reason: 'closed' | 'protocol' | 'timeout' | 'lost', problem?: string): void;
+}
+
+/** Bytes handed to the transport and not yet sent, at which no more is pulled from the scheduler. */
+const UNSENT_MARK = 64 * 1024;
+
+/** Runs a yamux session over a transport and gives its streams the `ByteStream` interface. */
+export class Mux {
+  readonly #session: YamuxSession;
+  readonly #driver: Driver<SessionOutput>;
+  readonly #transport: MuxTransport;
+  readonly #runtime: Runtime;
+  readonly #handler: MuxHandler;
+  readonly #streams = new Map<number, MuxStream>();
+  #unsent = 0;
+  #flushing = false;
+  #receiving = false;
+  #closed = false;
+
+  constructor(options: SessionOptions, transport: MuxTransport, runtime: Runtime, handler: MuxHandler) {
+    this.#session = new YamuxSession(options, runtime.now());
+    this.#driver = new Driver(this, runtime, (output) => this.#onOutput(output));
+    this.#transport = transport;
+    this.#runtime = runtime;
+    this.#handler = handler;
+  }
+
+  get rtt(): number | undefined {
+    return this.#session.rtt;
+  }
+
+  get streamCount(): number {
+    return this.#session.streamCount;
+  }
+
+  /** Opens a stream; undefined when the session is over. */
+  open(budget?: Budget): ByteStream | undefined {
+    const id = this.#session.open(this.#runtime.now(), budget);
+    if (id === undefined) return undefined;
+    const stream = new MuxStream(this, id);
+    this.#streams.set(id, stream);
+    this.flush();
+    return stream;
+  }
+
+  /** Bytes have arrived from the transport. */
+  receive(chunk: Buffer): void {
+    if (this.#closed) return;
+    this.#session.receive(chunk, this.#runtime.now());
+    // What the input makes us say is sent once, when all of it has been looked at.
+    this.#receiving = true;
+    this.#driver.pump();
+    this.#receiving = false;
+    this.flush();
+  }
+
+  /** The transport is gone. */
+  lost(): void {
+    this.#finish('lost');
+  }
+
+  /** Says goodbye and ends the transport. */
+  close(): void {
+    this.#session.close();
+    this.flush();
+  }
+
+  write(id: number, chunk: Buffer, more: boolean): boolean {
+    this.#session.write(id, chunk);
+    if (!more) this.flush();
+    // Asked afterwards: what was full may have drained already, and nobody will be told so again.
+    return !this.#session.isBlocked(id);
+  }
+
+  end(id: number): void {
+    this.#session.end(id);
+    this.flush();
+  }
+
+  reset(id: number): void {
+    this.#session.reset(id);
+    this.#streams.delete(id);
+    this.flush();
+  }
+
+  consume(id: number, bytes: number): void {
+    this.#session.consume(id, bytes, this.#runtime.now());
+    this.flush();
+  }
+
+  /** Moves frames from the session to the transport while the transport keeps up, and then reports what happened. */
+  flush(): void {
+    if (this.#flushing || this.#receiving || this.#closed) return;
+    this.#flushing = true;
+    while (this.#unsent < UNSENT_MARK && !this.#closed) {
+      const buffers: Buffer[] = [];
+      const size = this.#session.transmit(UNSENT_MARK, buffers);
+      if (size === 0) break;
+      this.#unsent += size;
+      this.#transport.send(buffers, size, () => {
+        this.#unsent -= size;
+        this.flush();
+      });
+      this.#driver.pump();
+    }
+    this.#flushing = false;
+    this.#driver.pump();
+  }
+
+  #onOutput(output: SessionOutput): void {
+    switch (output.type) {
+      case 'data':
+        this.#streams.get(output.id)?.deliver(output.chunk);
+        break;
+      case 'drain':
+        this.#streams.get(output.id)?.drained();
+        break;
+      case 'end':
+        this.#streams.get(output.id)?.ended();
+        break;
+      case 'finished':
+        this.#streams.delete(output.id);
+        break;
+      case 'reset': {
+        const stream = this.#streams.get(output.id);
+        this.#streams.delete(output.id);
+        stream?.wasReset();
+        break;
+      }
+      case 'stream': {
+        const stream = new MuxStream(this, output.id);
+        this.#streams.set(output.id, stream);
+        this.#handler.onStream(stream);
+        break;
+      }
+      case 'closed':
+        this.#finish(output.reason, output.problem);
+    }
+  }
+
+  #finish(reason: 'closed' | 'protocol' | 'timeout' | 'lost', problem?: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#driver.stop();
+    const farewell: Buffer[] = [];
+    const size = this.#session.transmit(UNSENT_MARK, farewell);
+    if (size > 0 && reason !== 'lost') this.#transport.send(farewell, size, () => {});
+    this.#transport.close();
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    for (const stream of streams) stream.wasReset();
+    this.#handler.onClose(reason, problem);
+  }
+}
+
+/** One stream of a mux. What arrives before `attach` waits here, bounded by the stream's window. */
+class MuxStream implements ByteStream {
+  readonly #mux: Mux;
+  readonly #id: number;
+  #handler: ByteStreamHandler | undefined;
+  #early: ByteQueue | undefined;
+  #earlyEnd = false;
+  #over = false;
+
+  constructor(mux: Mux, id: number) {
+    this.#mux = mux;
+    this.#id = id;
+  }
+
+  attach(handler: ByteStreamHandler): void {
+    this.#handler = handler;
+    const early: Buffer[] = [];
+    this.#early?.take(Number.POSITIVE_INFINITY, early);
+    this.#early = undefined;
+    for (const chunk of early) handler.onData(chunk);
+    if (this.#over) handler.onReset();
+    else if (this.#earlyEnd) handler.onEnd();
+  }
+
+  write(chunk: Buffer, more = false): boolean {
+    return this.#mux.write(this.#id, chunk, more);
+  }
+
+  end(): void {
+    this.#mux.end(this.#id);
+  }
+
+  reset(): void {
+    this.#over = true;
+    this.#handler = undefined;
+    this.#mux.reset(this.#id);
+  }
+
+  consume(bytes: number): void {
+    this.#mux.consume(this.#id, bytes);
+  }
+
+  deliver(chunk: Buffer): void {
+    if (this.#handler !== undefined) this.#handler.onData(chunk);
+    else if (!this.#over) {
+      this.#early ??= new ByteQueue();
+      this.#early.push(chunk);
+    }
+  }
+
+  ended(): void {
+    if (this.#handler === undefined) this.#earlyEnd = true;
+    else this.#handler.onEnd();
+  }
+
+  drained(): void {
+    this.#handler?.onDrain();
+  }
+
+  wasReset(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const handler = this.#handler;
+    this.#handler = undefined;
+    handler?.onReset();
+  }
+}

@@ -1,0 +1,218 @@
+import type { WebSocket } from 'ws';
+import type { ByteStream } from '../carrier.ts';
+import { BinarySocket } from '../net/binary-socket.ts';
+import { Budget } from '../net/budget.ts';
+import type { Runtime, Timer } from '../net/runtime.ts';
+import { Bridge } from './bridge.ts';
+import { INITIAL_WINDOW } from './frame.ts';
+import { Mux } from './mux.ts';
+import { BULK_LANE, encodePreface } from './preface.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+/** How far one stream's window grows, its publisher's budget permitting. */
+const MAX_WINDOW = 16 * 1024 * 1024;
+
+/** How long both sides may take to open their data connections once the publisher has answered. */
+const ATTACH_TIMEOUT = 15_000;
+
+export interface RelayLimits {
+  readonly bytes_per_second_per_tunnel: number;
+  readonly buffered_bytes_per_publisher: number;
+  readonly buffered_bytes: number;
+}
+
+/** A link to relay: who the two ends are, and whom it counts for. */
+export interface RelayLink {
+  /** 16 bytes. */
+  readonly id: Buffer;
+  readonly tunnel: string;
+  /** Sessions, as the assembly names them. */
+  readonly publisher: string;
+  readonly subscriber: string;
+}
+
+/** What a link has carried, in bytes as the server saw them. */
+export interface Usage {
+  readonly up: number;
+  readonly down: number;
+  readonly milliseconds: number;
+}
+
+export interface RelayServerHandler {
+  /** Relayed bytes: `up` from subscriber to publisher, `down` back. */
+  onBytes(link: RelayLink, direction: 'up' | 'down', bytes: number): void;
+  /** The link is over: both streams ended, one was reset, a data connection went, or never came. */
+  onLinkClosed(link: RelayLink, usage: Usage): void;
+}
+
+interface DataSession {
+  readonly mux: Mux;
+  readonly session: string;
+}
+
+interface ActiveLink {
+  readonly link: RelayLink;
+  readonly started: number;
+  up: number;
+  down: number;
+  bridge: Bridge | undefined;
+  attachTimer: Timer | undefined;
+}
+
+/** What all links of one publishing session share. */
+interface Publisher {
+  readonly budget: Budget;
+  links: number;
+}
+
+/** The server's end of the relay: a data connection for each session, and a bridge for each link. */
+export class RelayServer {
+  readonly #runtime: Runtime;
+  readonly #handler: RelayServerHandler;
+  #limits: RelayLimits;
+  #total: Budget;
+  readonly #sessions = new Map<string, DataSession>();
+  readonly #links = new Map<string, ActiveLink>();
+  readonly #publishers = new Map<string, Publisher>();
+  readonly #buckets = new Map<string, { bucket: TokenBucket; links: number }>();
+
+  constructor(limits: RelayLimits, runtime: Runtime, handler: RelayServerHandler) {
+    this.#limits = limits;
+    this.#total = new Budget(limits.buffered_bytes);
+    this.#runtime = runtime;
+    this.#handler = handler;
+  }
+
+  get linkCount(): number {
+    return this.#links.size;
+  }
+
+  /** New links are held to these; those that exist keep what they began with. */
+  reload(limits: RelayLimits): void {
+    this.#limits = limits;
+    this.#total = new Budget(limits.buffered_bytes);
+  }
+
+  /** Whether the memory for one more link's windows is there. */
+  get hasRoom(): boolean {
+    return (this.#links.size + 1) * 2 * INITIAL_WINDOW <= this.#limits.buffered_bytes;
+  }
+
+  /** A session's `/_data` connection is there. An older one of the same session is closed. */
+  attach(session: string, socket: WebSocket): void {
+    this.#sessions.get(session)?.mux.close();
+    const transport = new BinarySocket(socket, (socket as any)._socket, {
+      onBytes: (chunk) => mux.receive(chunk),
+      onClose: () => mux.lost(),
+    });
+    const options = { role: 'client', maxInbound: 0, maxWindow: MAX_WINDOW, budget: this.#total } as const;
+    const mux: Mux = new Mux(options, transport, this.#runtime, {
+      onStream: (stream) => stream.reset(),
+      onClose: () => {
+        if (this.#sessions.get(session)?.mux === mux) this.#sessions.delete(session);
+      },
+    });
+    this.#sessions.set(session, { mux, session });
+    for (const active of this.#links.values()) this.#bridge(active);
+  }
+
+  /** The session is over: its data connection and its links go. */
+  detach(session: string): void {
+    this.#sessions.get(session)?.mux.close();
+    for (const { link } of [...this.#links.values()]) {
+      if (link.publisher === session || link.subscriber === session) this.closeLink(link.id);
+    }
+  }
+
+  /** Both peers agreed: relay between them as soon as both data connections are there. */
+  openLink(link: RelayLink): void {
+    const id = link.id.toString('hex');
+    const attachTimer = this.#runtime.setTimer(ATTACH_TIMEOUT, () => this.closeLink(link.id));
+    const active = { link, started: this.#runtime.now(), up: 0, down: 0, bridge: undefined, attachTimer };
+    this.#links.set(id, active);
+    this.#publisher(link).links += 1;
+    this.#bridge(active);
+  }
+
+  closeLink(id: Buffer): void {
+    const active = this.#links.get(id.toString('hex'));
+    if (active?.bridge !== undefined) active.bridge.reset();
+    else if (active !== undefined) this.#finish(active);
+  }
+
+  close(): void {
+    for (const { mux } of [...this.#sessions.values()]) mux.close();
+    for (const active of [...this.#links.values()]) this.closeLink(active.link.id);
+  }
+
+  #bridge(active: ActiveLink): void {
+    const { link } = active;
+    const publisher = this.#sessions.get(link.publisher);
+    const subscriber = this.#sessions.get(link.subscriber);
+    if (active.bridge !== undefined || publisher === undefined || subscriber === undefined) return;
+    active.attachTimer?.cancel();
+    const { budget } = this.#publisher(link);
+    const near = subscriber.mux.open(budget);
+    const far = publisher.mux.open(budget);
+    if (near === undefined || far === undefined) {
+      near?.reset();
+      far?.reset();
+      this.#finish(active);
+      return;
+    }
+    this.#introduce(active, near, far);
+  }
+
+  #introduce(active: ActiveLink, near: ByteStream, far: ByteStream): void {
+    const { link } = active;
+    const bucket = this.#bucket(link.tunnel);
+    for (const stream of [near, far]) stream.write(encodePreface({ link: link.id, lane: BULK_LANE }));
+    active.bridge = new Bridge(near, far, {
+      gate: { pass: (bytes) => bucket.take(bytes, this.#runtime.now()) },
+      wait: (milliseconds, callback) => this.#runtime.setTimer(milliseconds, callback),
+      onBytes: (direction, bytes) => {
+        active[direction] += bytes;
+        this.#handler.onBytes(link, direction, bytes);
+      },
+      onClose: () => this.#finish(active),
+    });
+  }
+
+  #finish(active: ActiveLink): void {
+    const { link, up, down } = active;
+    if (!this.#links.delete(link.id.toString('hex'))) return;
+    active.attachTimer?.cancel();
+    if (active.bridge !== undefined) this.#releaseBucket(link.tunnel);
+    const publisher = this.#publisher(link);
+    publisher.links -= 1;
+    if (publisher.links === 0) this.#publishers.delete(link.publisher);
+    this.#handler.onLinkClosed(link, { up, down, milliseconds: this.#runtime.now() - active.started });
+  }
+
+  #publisher({ publisher: session }: RelayLink): Publisher {
+    const known = this.#publishers.get(session);
+    if (known !== undefined) return known;
+    const budget = new Budget(this.#limits.buffered_bytes_per_publisher, this.#total);
+    const publisher = { budget, links: 0 };
+    this.#publishers.set(session, publisher);
+    return publisher;
+  }
+
+  /** All links of a tunnel share one rate. */
+  #bucket(tunnel: string): TokenBucket {
+    const shared = this.#buckets.get(tunnel) ?? {
+      bucket: new TokenBucket(this.#limits.bytes_per_second_per_tunnel, this.#runtime.now()),
+      links: 0,
+    };
+    shared.links += 1;
+    this.#buckets.set(tunnel, shared);
+    return shared.bucket;
+  }
+
+  #releaseBucket(tunnel: string): void {
+    const shared = this.#buckets.get(tunnel);
+    if (shared === undefined) return;
+    shared.links -= 1;
+    if (shared.links === 0) this.#buckets.delete(tunnel);
+  }
+}

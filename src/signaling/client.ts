@@ -1,0 +1,255 @@
+import type { WebSocket } from 'ws';
+import { asUnderpassError, type ErrorCode, UnderpassError } from '../errors.ts';
+import type { Identity } from '../identity.ts';
+import type { ServerAddress } from '../net/address.ts';
+import { Driver } from '../net/driver.ts';
+import type { Runtime } from '../net/runtime.ts';
+import type { Trust } from '../net/trust.ts';
+import { connectWebSocket } from '../net/websocket-client.ts';
+import type { ClientOutput, Notice, Unsent } from './client-output.ts';
+import { ClientSession } from './client-session.ts';
+import { defaultLimits } from './limits.ts';
+import type { FromServer } from './messages.ts';
+import type { RegisteredSecret } from './registry.ts';
+import type { Response } from './requests.ts';
+
+const CONNECT_TIMEOUT = 10_000;
+
+/** What a server told its client about itself. */
+export type ToldLimits = FromServer<'auth_ok'>['limits'];
+
+/** What happens without being asked for. */
+export interface SignalingHandler {
+  /** `resumed`: names and links are still there. Otherwise everything has to be registered and connected again. */
+  onOnline(resumed: boolean, limits: ToldLimits): void;
+  /** It tries again by itself after that time, in milliseconds. Requests in flight have failed. */
+  onOffline(error: UnderpassError, retryInMs: number): void;
+  /** It has given up; trying again cannot help. */
+  onFatal(error: UnderpassError): void;
+  /** A subscriber wants a link: `answer` or `refuse` within 10 s. Nothing in it has been verified. */
+  onOffer(offer: FromServer<'p2p_offer'>): void;
+  onLinkClosed(link: string, code: ErrorCode | undefined): void;
+  /** Another process with this identity publishes the name now. */
+  onReplaced(name: string): void;
+}
+
+export interface SignalingClientOptions {
+  readonly address: ServerAddress;
+  readonly trust: Trust;
+  readonly identity: Identity;
+  readonly token?: string | undefined;
+  readonly version: string;
+  readonly runtime: Runtime;
+  readonly handler: SignalingHandler;
+}
+
+interface Waiter {
+  readonly resolve: (response: Response) => void;
+  readonly reject: (error: UnderpassError) => void;
+  readonly onWaiting: (() => void) | undefined;
+}
+
+/** A client's connection to a server's `/_control`, which it keeps up until `close`. Timers do not keep the process alive. */
+export class SignalingClient {
+  readonly #options: SignalingClientOptions;
+  readonly #session: ClientSession;
+  readonly #driver: Driver<ClientOutput>;
+  readonly #waiters = new Map<string, Waiter>();
+  #socket: WebSocket | undefined;
+  #opening: AbortController | undefined;
+
+  constructor(options: SignalingClientOptions) {
+    this.#options = options;
+    const { identity, runtime, version, token } = options;
+    this.#session = new ClientSession({
+      version,
+      token,
+      identity: identity.publicKey.toString('base64url'),
+      sign: (challenge) => identity.sign('underpass/1 auth', challenge),
+      random: () => runtime.randomBytes(4).readUInt32BE() / 2 ** 32,
+    });
+    this.#driver = new Driver(this.#session, runtime, (output) => this.#perform(output));
+  }
+
+  get online(): boolean {
+    return this.#session.online;
+  }
+
+  start(): void {
+    this.#session.start();
+    this.#driver.pump();
+  }
+
+  /** Publishes a name. Rejects with `name_in_use`, `too_many_tunnels`, `server_lost` … */
+  async register(name: string, secrets: readonly RegisteredSecret[]): Promise<void> {
+    await this.#request({ type: 'register', name, secrets: [...secrets] });
+  }
+
+  unregister(name: string): void {
+    this.#notify({ type: 'unregister', name });
+  }
+
+  /**
+   * Asks for a link. `onWaiting` is called when nobody publishes the name yet; it then waits for as long as that takes.
+   * Rejects with `tunnel_not_found`, `invalid_secret`, `peer_timeout`, `server_lost` …; when aborted, with the reason.
+   */
+  async connect(
+    fields: Omit<Extract<Unsent, { type: 'p2p_connect' }>, 'type'>,
+    onWaiting?: () => void,
+    signal?: AbortSignal,
+  ): Promise<FromServer<'p2p_answer'>> {
+    return (await this.#request(
+      { type: 'p2p_connect', ...fields },
+      onWaiting,
+      signal,
+    )) as FromServer<'p2p_answer'>;
+  }
+
+  answer(link: string, answer: string, mac: string): void {
+    this.#notify({ type: 'p2p_answer', link, answer, mac });
+  }
+
+  refuse(link: string, code: ErrorCode): void {
+    this.#notify({ type: 'p2p_refuse', link, code });
+  }
+
+  closeLink(link: string, code?: ErrorCode): void {
+    this.#notify({ type: 'p2p_close', link, ...(code === undefined ? {} : { code }) });
+  }
+
+  /** An id for `/_data/<session_id>`, to be used once and within 30 s. */
+  async openData(): Promise<string> {
+    const response = (await this.#request({ type: 'open_data' })) as FromServer<'data_ready'>;
+    return response.session_id;
+  }
+
+  /** Ends the session. Requests in flight reject with `server_lost`. Nothing is heard after this. */
+  close(): void {
+    this.#session.stop();
+    this.#driver.pump();
+    this.#driver.stop();
+  }
+
+  #request(unsent: Unsent, onWaiting?: () => void, signal?: AbortSignal): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const id = this.#session.request(unsent, this.#options.runtime.now());
+      const abort = () => {
+        this.#waiters.delete(id);
+        this.#session.cancel(id);
+        this.#driver.pump();
+        reject(signal?.reason);
+      };
+      const settled =
+        <T>(settle: (value: T) => void) =>
+        (value: T) => {
+          signal?.removeEventListener('abort', abort);
+          settle(value);
+        };
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#waiters.set(id, { resolve: settled(resolve), reject: settled(reject), onWaiting });
+      this.#driver.pump();
+    });
+  }
+
+  #notify(notice: Notice): void {
+    this.#session.notify(notice);
+    this.#driver.pump();
+  }
+
+  #perform(output: ClientOutput): void {
+    const { handler } = this.#options;
+    switch (output.type) {
+      case 'connect':
+        void this.#open();
+        break;
+      case 'send':
+        this.#socket?.send(output.text);
+        break;
+      case 'disconnect':
+        this.#disconnect(output.code);
+        break;
+      case 'online':
+        handler.onOnline(output.resumed, output.limits);
+        break;
+      case 'offline':
+        handler.onOffline(output.error, output.retry_in_ms);
+        break;
+      case 'fatal':
+        handler.onFatal(output.error);
+        break;
+      case 'offer':
+        handler.onOffer(output.offer);
+        break;
+      case 'link_closed':
+        handler.onLinkClosed(output.link, output.code);
+        break;
+      case 'replaced':
+        handler.onReplaced(output.name);
+        break;
+      case 'waiting':
+        this.#waiters.get(output.request)?.onWaiting?.();
+        break;
+      case 'response':
+        this.#settle(output.request)?.resolve(output.response);
+        break;
+      case 'failed':
+        this.#settle(output.request)?.reject(output.error);
+        break;
+    }
+  }
+
+  #settle(request: string): Waiter | undefined {
+    const waiter = this.#waiters.get(request);
+    this.#waiters.delete(request);
+    return waiter;
+  }
+
+  async #open(): Promise<void> {
+    const { address, trust } = this.#options;
+    const opening = new AbortController();
+    this.#opening = opening;
+    try {
+      const socket = await connectWebSocket({
+        address,
+        path: '/_control',
+        trust,
+        maxPayload: defaultLimits.message_bytes,
+        timeout: CONNECT_TIMEOUT,
+        signal: opening.signal,
+      });
+      if (opening.signal.aborted) socket.terminate();
+      else this.#attach(socket);
+    } catch (error) {
+      if (!opening.signal.aborted) this.#input((now) => this.#session.failed(asUnderpassError(error), now));
+    }
+  }
+
+  #attach(socket: WebSocket): void {
+    this.#socket = socket;
+    socket.on('message', (data, isBinary) => {
+      if (socket !== this.#socket) return;
+      // An empty text is no message either, and fails as such.
+      this.#input((now) => this.#session.receive(isBinary ? '' : String(data), now));
+    });
+    socket.on('close', (code) => {
+      if (socket !== this.#socket) return;
+      this.#socket = undefined;
+      this.#input((now) => this.#session.closed(code, now));
+    });
+    this.#input((now) => this.#session.opened(now));
+  }
+
+  #disconnect(code: number): void {
+    this.#opening?.abort(new UnderpassError('server_lost'));
+    this.#opening = undefined;
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.close(code);
+  }
+
+  #input(give: (now: number) => void): void {
+    give(this.#options.runtime.now());
+    this.#driver.pump();
+  }
+}

@@ -1,0 +1,298 @@
+import { asUnderpassError, type ErrorCode, UnderpassError } from '../errors.ts';
+import type { Instant, Machine } from '../machine.ts';
+import { Gatekeeper } from './auth.ts';
+import { CLOSE, closeCode } from './close.ts';
+import { type Connection, Connections } from './connections.ts';
+import { DataIds } from './data-ids.ts';
+import { earliest } from './deadlines.ts';
+import type { HubOutput } from './hub-output.ts';
+import type { ServerLimits } from './limits.ts';
+import { Links } from './links.ts';
+import {
+  type ClientMessage,
+  encode,
+  type FromClient,
+  PROTOCOL_VERSION,
+  parseClientMessage,
+  type ServerMessage,
+} from './messages.ts';
+import type { ClaimResult, Registration } from './registry.ts';
+import { type Session, Sessions } from './sessions.ts';
+import { Tunnels } from './tunnels.ts';
+
+/** Connections beyond the sessions allowed: clients that resume, and those that have yet to prove themselves. */
+const SPARE_CONNECTIONS = 1024;
+
+/** What a `reload` can change. */
+export interface HubPolicy {
+  readonly limits: ServerLimits;
+  /** Without tokens anyone may connect. */
+  readonly tokens: readonly string[];
+  /** Whether new links may look for a direct path. */
+  readonly direct: boolean;
+}
+
+export interface HubOptions extends HubPolicy {
+  readonly version: string;
+  /** Bytes from a CSPRNG. */
+  readonly randomBytes: (size: number) => Buffer;
+}
+
+/** The server's side of all signaling: one machine for all clients, with one timer. Connections are numbers here. */
+export class SignalingHub implements Machine<HubOutput> {
+  limits: ServerLimits;
+  direct: boolean;
+  readonly gatekeeper: Gatekeeper;
+  readonly sessions = new Sessions((output) => this.emit(output));
+  readonly #options: HubOptions;
+  readonly #tunnels = new Tunnels(this);
+  readonly #links = new Links(this);
+  readonly #dataIds = new DataIds();
+  readonly #connections = new Connections();
+  readonly #outputs: HubOutput[] = [];
+  #draining = false;
+
+  constructor(options: HubOptions) {
+    this.#options = options;
+    this.limits = options.limits;
+    this.direct = options.direct;
+    this.gatekeeper = new Gatekeeper(options.tokens, options.limits.failed_auth_per_ip_per_minute);
+  }
+
+  /** How much there is of everything. */
+  get counts() {
+    return {
+      connections: this.#connections.size,
+      sessions: this.sessions.size,
+      tunnels: this.#tunnels.size,
+      links: this.#links.size,
+      dataIds: this.#dataIds.size,
+    };
+  }
+
+  /** Somebody connected. `id` was never used before. */
+  connect(id: number, remoteAddress: string, now: Instant): void {
+    const challenge = this.#options.randomBytes(32);
+    const connection = this.#connections.add(id, remoteAddress, challenge, now);
+    if (this.#draining || this.#connections.size > this.limits.sessions + SPARE_CONNECTIONS) {
+      this.#reject(connection, new UnderpassError(this.#draining ? 'server_restarting' : 'server_full'));
+      return;
+    }
+    const server_version = this.#options.version;
+    this.#say(connection, {
+      type: 'hello',
+      protocol: [PROTOCOL_VERSION],
+      server_version,
+      challenge: challenge.toString('base64url'),
+    });
+  }
+
+  /** A text message arrived. Nothing that it says can throw or disturb another session. */
+  receive(id: number, text: string, now: Instant): void {
+    const connection = this.#connections.get(id);
+    if (connection === undefined) return;
+    try {
+      const message = parseClientMessage(text);
+      if (connection.session) this.#handle(connection, connection.session, message, now);
+      else this.#authenticate(connection, message, now);
+    } catch (error) {
+      this.#reject(connection, asUnderpassError(error));
+    }
+    this.#endExpired(now);
+  }
+
+  /** The connection did what no client does: a binary message, a queue that it never reads. Ends its session. */
+  fail(id: number, problem: string): void {
+    const connection = this.#connections.get(id);
+    if (connection) this.#reject(connection, new UnderpassError('protocol_error', { problem }));
+  }
+
+  /** The connection is gone. With `goodbye` (close code 1000) the client does not mean to come back. */
+  disconnect(id: number, goodbye: boolean, now: Instant): void {
+    const connection = this.#connections.get(id);
+    if (connection === undefined) return;
+    this.#forget(connection, now);
+    if (goodbye && connection.session) this.#end(connection.session);
+  }
+
+  /** The registry's answer to the `claim` output with this `ref`. */
+  claimed(ref: number, result: ClaimResult, now: Instant): void {
+    const publication = this.#tunnels.claimed(ref, result);
+    if (publication) this.#links.published(publication.publisher, publication.registration, now);
+    this.#endExpired(now);
+  }
+
+  /** The registry's answer to the `lookup` output with this `ref`. */
+  found(ref: number, registration: Registration | undefined, now: Instant): void {
+    this.#links.found(ref, registration, now);
+    this.#endExpired(now);
+  }
+
+  /** The relay says that a link is over; both parties hear of it. */
+  linkClosed(link: string, code: ErrorCode | undefined, now: Instant): void {
+    this.#links.relayClosed(link, code);
+    this.#endExpired(now);
+  }
+
+  /** The session key behind the id of a `/_data/<session_id>`, once. */
+  takeDataSession(id: string): string | undefined {
+    return this.#dataIds.take(id)?.key;
+  }
+
+  /** Applies to what comes; what is there stays. */
+  reload({ limits, tokens, direct }: HubPolicy): void {
+    this.limits = limits;
+    this.direct = direct;
+    this.gatekeeper.reload(tokens, limits.failed_auth_per_ip_per_minute);
+  }
+
+  /** Nothing new from now on: connections, names and links get `server_restarting`. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Says goodbye to everybody. */
+  shutdown(): void {
+    this.#draining = true;
+    for (const connection of this.#connections.values()) {
+      this.#close(connection, CLOSE.restarting, 'the server is restarting');
+    }
+  }
+
+  emit(output: HubOutput): void {
+    this.#outputs.push(output);
+  }
+
+  pollOutput(): HubOutput | undefined {
+    return this.#outputs.shift();
+  }
+
+  pollTimeout(): Instant | undefined {
+    return earliest(
+      this.#connections.nextDeadline(),
+      this.sessions.nextDeadline(),
+      this.#links.nextDeadline(),
+      this.#dataIds.nextDeadline(),
+    );
+  }
+
+  handleTimeout(now: Instant): void {
+    const connections = this.#connections;
+    for (let slow = connections.expireUnproven(now); slow; slow = connections.expireUnproven(now)) {
+      this.#reject(slow, new UnderpassError('protocol_error', { problem: 'no auth in time' }));
+    }
+    for (let silent = connections.expireSilent(now); silent; silent = connections.expireSilent(now)) {
+      this.#close(silent, CLOSE.heartbeat, 'heartbeat lost');
+      this.#forget(silent, now);
+    }
+    this.#links.expire(now);
+    this.#dataIds.expire(now);
+    this.#endExpired(now);
+  }
+
+  #authenticate(connection: Connection, message: ClientMessage, now: Instant): void {
+    const { challenge, remoteAddress } = connection;
+    if (message.type !== 'auth' || challenge === undefined) throw outOfTurn(message);
+    const token = this.gatekeeper.authenticate(message, challenge, remoteAddress, now);
+    const resumed = this.sessions.find(message.resume ?? '', message.identity);
+    const session = resumed ?? this.#open(message.identity, token);
+    this.#connections.prove(connection, session, now);
+    const elsewhere = this.#connections.get(session.connection ?? -1);
+    if (elsewhere) {
+      this.#close(elsewhere, CLOSE.resumedElsewhere, 'resumed elsewhere');
+      this.#forget(elsewhere, now);
+    }
+    this.sessions.attach(session, connection.id, remoteAddress);
+    const { message_bytes, frame_bytes, streams_per_link } = this.limits;
+    this.sessions.send(session, {
+      type: 'auth_ok',
+      session: session.id,
+      resumed: resumed !== undefined,
+      limits: { message_bytes, frame_bytes, streams_per_link },
+    });
+    this.sessions.flush(session);
+  }
+
+  #open(identity: string, token: number): Session {
+    if (this.#draining) throw new UnderpassError('server_restarting');
+    if (this.sessions.size >= this.limits.sessions) throw new UnderpassError('server_full');
+    return this.sessions.open(this.#options.randomBytes(16).toString('base64url'), identity, token);
+  }
+
+  #handle(connection: Connection, session: Session, message: ClientMessage, now: Instant): void {
+    this.#connections.heard(connection, now);
+    switch (message.type) {
+      case 'ping':
+        return this.#say(connection, { type: 'pong', timestamp: message.timestamp });
+      case 'register':
+        return this.#accepts(session, message) ? this.#tunnels.register(session, message) : undefined;
+      case 'unregister':
+        return this.#tunnels.unregister(session, message.name);
+      case 'p2p_connect':
+        return this.#accepts(session, message) ? this.#links.connect(session, message) : undefined;
+      case 'p2p_answer':
+        return this.#links.answer(session, message);
+      case 'p2p_refuse':
+        return this.#links.refuse(session, message.link, message.code);
+      case 'p2p_close':
+        return this.#links.close(session, message.link, message.code);
+      case 'open_data':
+        return this.#openData(session, message.request_id, now);
+      case 'auth':
+        throw outOfTurn(message);
+    }
+  }
+
+  #accepts(session: Session, message: FromClient<'register' | 'p2p_connect'>): boolean {
+    if (this.#draining)
+      this.sessions.fail(session, message.request_id, new UnderpassError('server_restarting'));
+    return !this.#draining;
+  }
+
+  #openData(session: Session, requestId: string, now: Instant): void {
+    const id = this.#options.randomBytes(16).toString('hex');
+    this.#dataIds.issue(session, id, now);
+    this.sessions.send(session, { type: 'data_ready', request_id: requestId, session_id: id });
+  }
+
+  /** Tells a client what it did wrong, and ends its connection and session. */
+  #reject(connection: Connection, error: UnderpassError): void {
+    this.emit({ type: 'failure', error });
+    const { code, message } = error;
+    const { session } = connection;
+    this.#say(connection, { type: session ? 'error' : 'auth_error', code, message });
+    this.#close(connection, closeCode(code), code);
+    if (session) this.#end(session);
+  }
+
+  /** Closes and forgets a connection; its session, if any, still names it. */
+  #close(connection: Connection, code: number, reason: string): void {
+    this.emit({ type: 'close', connection: connection.id, code, reason });
+    this.#connections.remove(connection);
+  }
+
+  /** After a connection is gone its session waits for the client to come back. */
+  #forget(connection: Connection, now: Instant): void {
+    this.#connections.remove(connection);
+    if (connection.session) this.sessions.detach(connection.session, now);
+  }
+
+  #endExpired(now: Instant): void {
+    for (let gone = this.sessions.expire(now); gone; gone = this.sessions.expire(now)) this.#end(gone);
+  }
+
+  #end(session: Session): void {
+    this.sessions.remove(session);
+    this.#tunnels.drop(session);
+    this.#links.drop(session);
+    this.#dataIds.drop(session);
+  }
+
+  #say(connection: Connection, message: ServerMessage): void {
+    this.emit({ type: 'send', connection: connection.id, text: encode(message) });
+  }
+}
+
+function outOfTurn(message: ClientMessage): UnderpassError {
+  return new UnderpassError('protocol_error', { problem: `${message.type} out of turn` });
+}

@@ -1,0 +1,192 @@
+import { z } from 'zod';
+import { UnderpassError } from '../errors.ts';
+import { isTunnelName } from '../identity.ts';
+import { MAX_OFFER_BYTES } from './offer.ts';
+
+// docs/protocol.md section 3, message by message. Unknown fields are dropped.
+
+export const PROTOCOL_VERSION = 1;
+
+/** b64u of exactly `size` bytes, in the one spelling that decodes to them: ids are compared as text. */
+const base64url = (size: number) =>
+  z
+    .string()
+    .length(Math.ceil((size * 4) / 3))
+    .refine(isCanonical, 'not base64url');
+/** b64u of at most `size` bytes. */
+const opaque = (size: number) =>
+  z
+    .string()
+    .min(1)
+    .max(Math.ceil((size * 4) / 3))
+    .refine(isCanonical, 'not base64url');
+
+const requestId = z.string().regex(/^[\x20-\x7e]{1,64}$/);
+const name = z.string().refine(isTunnelName, 'not a tunnel name');
+const keyId = z.int().min(0).max(255);
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const link = base64url(16);
+const mac = base64url(32);
+const offer = opaque(MAX_OFFER_BYTES);
+const version = z.string().max(64);
+/** A peer may be newer and know codes that we do not. */
+const code = z.string().regex(/^[a-z_]{1,64}$/);
+const sentence = z.string().max(2048);
+const count = z.int().positive();
+const timestamp = z.number();
+const secret = z.object({ key_id: keyId, hash });
+
+const auth = z.object({
+  type: z.literal('auth'),
+  protocol: z.int(),
+  client_version: version,
+  identity: base64url(32),
+  signature: base64url(64),
+  token: z.string().max(1024).optional(),
+  resume: base64url(16).optional(),
+});
+const ping = z.object({ type: z.literal('ping'), timestamp });
+const register = z.object({
+  type: z.literal('register'),
+  request_id: requestId,
+  name,
+  secrets: z
+    .array(secret)
+    .min(1)
+    .max(8)
+    .refine((secrets) => new Set(secrets.map((one) => one.key_id)).size === secrets.length, 'a key_id twice'),
+});
+const unregister = z.object({ type: z.literal('unregister'), name });
+const p2pConnect = z.object({
+  type: z.literal('p2p_connect'),
+  request_id: requestId,
+  link,
+  name,
+  key_id: keyId,
+  hash,
+  offer,
+  mac,
+  wait: z.boolean(),
+});
+const p2pAnswerToServer = z.object({ type: z.literal('p2p_answer'), link, answer: offer, mac });
+const p2pRefuse = z.object({ type: z.literal('p2p_refuse'), link, code });
+const p2pClose = z.object({ type: z.literal('p2p_close'), link, code: code.optional() });
+const openData = z.object({ type: z.literal('open_data'), request_id: requestId });
+
+const hello = z.object({
+  type: z.literal('hello'),
+  protocol: z.array(z.int()).max(16),
+  server_version: version,
+  challenge: base64url(32),
+});
+const authOk = z.object({
+  type: z.literal('auth_ok'),
+  session: base64url(16),
+  resumed: z.boolean(),
+  limits: z.object({ message_bytes: count, frame_bytes: count, streams_per_link: count }),
+});
+const authError = z.object({ type: z.literal('auth_error'), code, message: sentence });
+const pong = z.object({ type: z.literal('pong'), timestamp });
+const registered = z.object({ type: z.literal('registered'), request_id: requestId, name });
+const replaced = z.object({ type: z.literal('replaced'), name });
+const p2pWaiting = z.object({ type: z.literal('p2p_waiting'), request_id: requestId });
+const p2pOffer = z.object({
+  type: z.literal('p2p_offer'),
+  link,
+  name,
+  key_id: keyId,
+  offer,
+  mac,
+  peer_address: z.string().max(64),
+  direct: z.boolean(),
+});
+const p2pAnswer = z.object({
+  type: z.literal('p2p_answer'),
+  request_id: requestId,
+  link,
+  answer: offer,
+  mac,
+  direct: z.boolean(),
+});
+const dataReady = z.object({
+  type: z.literal('data_ready'),
+  request_id: requestId,
+  session_id: z.string().regex(/^[0-9a-f]{32}$/),
+});
+const error = z.object({
+  type: z.literal('error'),
+  request_id: requestId.optional(),
+  code,
+  message: sentence,
+});
+
+const clientMessage = z.discriminatedUnion('type', [
+  auth,
+  ping,
+  register,
+  unregister,
+  p2pConnect,
+  p2pAnswerToServer,
+  p2pRefuse,
+  p2pClose,
+  openData,
+]);
+const serverMessage = z.discriminatedUnion('type', [
+  hello,
+  authOk,
+  authError,
+  pong,
+  registered,
+  replaced,
+  p2pWaiting,
+  p2pOffer,
+  p2pAnswer,
+  p2pClose,
+  dataReady,
+  error,
+]);
+
+/** What a client sends. */
+export type ClientMessage = z.infer<typeof clientMessage>;
+/** What a server sends. */
+export type ServerMessage = z.infer<typeof serverMessage>;
+/** One client message, by its type. */
+export type FromClient<Type extends ClientMessage['type']> = Extract<ClientMessage, { type: Type }>;
+/** One server message, by its type. */
+export type FromServer<Type extends ServerMessage['type']> = Extract<ServerMessage, { type: Type }>;
+
+/** Reads what a client sent. Throws `protocol_error`. */
+export function parseClientMessage(text: string): ClientMessage {
+  return parse(clientMessage, text);
+}
+
+/** Reads what a server sent. Throws `protocol_error`. */
+export function parseServerMessage(text: string): ServerMessage {
+  return parse(serverMessage, text);
+}
+
+export function encode(message: ClientMessage | ServerMessage): string {
+  return JSON.stringify(message);
+}
+
+function parse<T>(schema: z.ZodType<T>, text: string): T {
+  const result = schema.safeParse(parseJson(text));
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  // The path and zod's words, never the value: it may be a secret.
+  throw new UnderpassError('protocol_error', {
+    problem: `${issue?.path.join('.') || 'message'}: ${issue?.message}`,
+  });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UnderpassError('protocol_error', { problem: 'not JSON' });
+  }
+}
+
+function isCanonical(text: string): boolean {
+  return Buffer.from(text, 'base64url').toString('base64url') === text;
+}

@@ -1,0 +1,132 @@
+import type { UnderpassError } from '../errors.ts';
+import type { Instant } from '../machine.ts';
+import { Deadlines } from './deadlines.ts';
+import type { HubOutput } from './hub-output.ts';
+import type { Link } from './link.ts';
+import { encode, type ServerMessage } from './messages.ts';
+
+/** How long a session outlives its connection, in milliseconds. */
+const DETACHED_TIME = 40_000;
+/** Messages that wait for a client that is away. */
+const MAX_OUTBOX = 256;
+
+/** One client, for as long as it is remembered: it outlives its connection. */
+export interface Session {
+  /** What the server calls it. Not a secret, unlike `id`. */
+  readonly key: string;
+  /** What the client resumes it with. */
+  readonly id: string;
+  readonly identity: string;
+  /** Which token it came with, counted from 1; 0 for none. */
+  readonly token: number;
+  remoteAddress: string;
+  /** Undefined while the client is away. */
+  connection: number | undefined;
+  readonly outbox: string[];
+  /** Names that it publishes. */
+  readonly tunnels: Set<string>;
+  /** Claims that the registry has not answered. */
+  claims: number;
+  /** Links of which it is a party. */
+  readonly links: Set<Link>;
+}
+
+/** All sessions, attached to a connection or not, and what is said to them. */
+export class Sessions {
+  readonly #emit: (output: HubOutput) => void;
+  readonly #byKey = new Map<string, Session>();
+  readonly #byId = new Map<string, Session>();
+  readonly #detached = new Deadlines<Session>(DETACHED_TIME);
+  /** Away, and with more to hear than is kept for them. */
+  readonly #overflowing = new Set<Session>();
+  #lastKey = 0;
+
+  constructor(emit: (output: HubOutput) => void) {
+    this.#emit = emit;
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  get(key: string): Session | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** The session that a client may carry on with: its own identity's only. */
+  find(id: string, identity: string): Session | undefined {
+    const session = this.#byId.get(id);
+    return session?.identity === identity ? session : undefined;
+  }
+
+  open(id: string, identity: string, token: number): Session {
+    const session: Session = {
+      key: `s${++this.#lastKey}`,
+      id,
+      identity,
+      token,
+      remoteAddress: '',
+      connection: undefined,
+      outbox: [],
+      tunnels: new Set(),
+      claims: 0,
+      links: new Set(),
+    };
+    this.#byKey.set(session.key, session);
+    this.#byId.set(id, session);
+    return session;
+  }
+
+  attach(session: Session, connection: number, remoteAddress: string): void {
+    this.#detached.delete(session);
+    session.connection = connection;
+    session.remoteAddress = remoteAddress;
+  }
+
+  /** Sends what has waited. Apart from `attach`, because `auth_ok` comes first. */
+  flush(session: Session): void {
+    const { connection } = session;
+    if (connection === undefined) return;
+    for (const text of session.outbox.splice(0)) this.#emit({ type: 'send', connection, text });
+  }
+
+  detach(session: Session, now: Instant): void {
+    session.connection = undefined;
+    this.#detached.set(session, now);
+  }
+
+  /** Forgets the session. What it had is the caller's to clean up. */
+  remove(session: Session): void {
+    this.#byKey.delete(session.key);
+    this.#byId.delete(session.id);
+    this.#detached.delete(session);
+    this.#overflowing.delete(session);
+    this.#emit({ type: 'session_closed', session: session.key });
+  }
+
+  send(session: Session, message: ServerMessage): void {
+    if (!this.#byKey.has(session.key)) return;
+    const { connection, outbox } = session;
+    const text = encode(message);
+    if (connection !== undefined) this.#emit({ type: 'send', connection, text });
+    else if (outbox.length < MAX_OUTBOX) outbox.push(text);
+    else this.#overflowing.add(session);
+  }
+
+  /** Answers a request with an error. */
+  fail(session: Session, requestId: string, error: UnderpassError): void {
+    this.#emit({ type: 'failure', error });
+    const { code, message } = error;
+    this.send(session, { type: 'error', request_id: requestId, code, message });
+  }
+
+  nextDeadline(): Instant | undefined {
+    return this.#detached.next();
+  }
+
+  /** A session that stayed away for too long or has too much to hear, until there is none. */
+  expire(now: Instant): Session | undefined {
+    for (const session of this.#overflowing) return session;
+    return this.#detached.expire(now);
+  }
+}

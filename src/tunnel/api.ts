@@ -1,0 +1,76 @@
+import type { UnderpassError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { LinkMode } from '../signaling/offer.ts';
+import type { ServerConfig } from './config/server-config.ts';
+import type { TunnelEvent } from './events.ts';
+
+/** How to reach the server. */
+export interface ClientOptions {
+  /** `host`, `host:port`, `wss://…` or `ws://…`. */
+  readonly server: string;
+  readonly token?: string | undefined;
+  /** Accept any certificate, and `ws://` to other machines. */
+  readonly insecure?: boolean | undefined;
+  /** SHA-256 of the server's certificate, 64 hex digits; colons and case do not matter. */
+  readonly serverFingerprint?: string | undefined;
+  /** Whether lost connections are built again. Default true. */
+  readonly reconnect?: boolean | undefined;
+  /** Where identities and pins are kept. Default `~/.underpass`. */
+  readonly stateDir?: string | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+export interface PublishOptions {
+  readonly name: string;
+  readonly secret: string;
+  /** Where the service runs. Default `localhost`. */
+  readonly localHost?: string | undefined;
+  readonly localPort: number;
+  readonly mode?: LinkMode | undefined;
+}
+
+export interface SubscribeOptions {
+  /** The name that the publisher chose. */
+  readonly target: string;
+  readonly secret: string;
+  /** Where to listen. Default `127.0.0.1`. */
+  readonly listenHost?: string | undefined;
+  /** 0 lets the system choose. */
+  readonly localPort: number;
+  readonly mode?: LinkMode | undefined;
+}
+
+/** A published or reached service. */
+export interface Tunnel {
+  /** Resolves when the tunnel is over: with what ended it, or undefined after `close`. Never rejects. */
+  readonly closed: Promise<UnderpassError | undefined>;
+  close(): Promise<void>;
+}
+
+/** One connection to a server, for any number of tunnels. */
+export declare class Client {
+  constructor(options: ClientOptions);
+  publish(options: PublishOptions, onEvent: (event: TunnelEvent) => void): Tunnel;
+  subscribe(options: SubscribeOptions, onEvent: (event: TunnelEvent) => void): Tunnel;
+  close(): Promise<void>;
+}
+
+/** A server that accepts connections. */
+export interface RunningServer {
+  /** As `wss://0.0.0.0:4040`. */
+  readonly listen: string;
+  readonly host: string;
+  readonly port: number;
+  /** SHA-256 of the certificate in hex; undefined for `ws://`. */
+  readonly fingerprint: string | undefined;
+  /** Applies tokens, limits and `p2p` of another configuration to what comes from now on. */
+  reload(config: ServerConfig): void;
+  /** Accepts nothing new, waits until everything has ended or for `graceMs`, and closes. */
+  drain(graceMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export declare function startServer(
+  config: ServerConfig,
+  options?: { readonly logger?: Logger; readonly stateDir?: string },
+): Promise<RunningServer>;

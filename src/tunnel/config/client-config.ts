@@ -1,0 +1,150 @@
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { asUnderpassError } from '../../errors.ts';
+import type { PublishOptions, SubscribeOptions } from '../api.ts';
+import * as is from './schema.ts';
+import { readSecretFile } from './text-file.ts';
+import { readYamlFile, type YamlFile } from './yaml-file.ts';
+
+/** One entry of `tunnels`; `key` is what the file calls it. */
+export type TunnelConfig =
+  | { readonly role: 'publisher'; readonly key: string; readonly options: PublishOptions }
+  | { readonly role: 'subscriber'; readonly key: string; readonly options: SubscribeOptions };
+
+/** The content of a tunnels file. */
+export interface ClientConfig {
+  readonly server: string | undefined;
+  readonly token: string | undefined;
+  readonly insecure: boolean | undefined;
+  readonly serverFingerprint: string | undefined;
+  readonly tunnels: readonly TunnelConfig[];
+  /** What works but should not stay so, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+const tunnelSchema = z
+  .strictObject({
+    proto: z.literal('p2p'),
+    local_port: is.port({ zero: true }),
+    local_host: is.host.optional(),
+    listen: is.host.optional(),
+    p2p_name: is.name.optional(),
+    p2p_target: is.name.optional(),
+    p2p_secret: is.secret.optional(),
+    p2p_secret_file: is.path.optional(),
+    mode: z.enum(is.LINK_MODES).optional(),
+  })
+  .superRefine((tunnel, context) => {
+    const refuse = (key: keyof typeof tunnel, message: string) => {
+      if (tunnel[key] !== undefined) context.addIssue({ code: 'custom', path: [key], message });
+    };
+    if (tunnel.p2p_name === undefined && tunnel.p2p_target === undefined) {
+      context.addIssue({ code: 'custom', message: 'needs p2p_name to publish, or p2p_target to connect' });
+    } else if (tunnel.p2p_name !== undefined) {
+      refuse('p2p_target', 'cannot be used together with p2p_name');
+      refuse('listen', 'is for tunnels with p2p_target');
+      if (tunnel.local_port === 0) refuse('local_port', 'must be the port of the service');
+    } else {
+      refuse('local_host', 'is for tunnels with p2p_name');
+    }
+    if (tunnel.p2p_secret !== undefined) refuse('p2p_secret_file', 'cannot be used together with p2p_secret');
+  });
+
+const schema = z.strictObject({
+  server: is.serverAddress.optional(),
+  auth_token: is.token.optional(),
+  insecure: z.boolean().optional(),
+  server_fingerprint: is.fingerprint.optional(),
+  tunnels: z.record(z.string(), tunnelSchema).optional(),
+});
+
+type TunnelEntry = z.infer<typeof tunnelSchema>;
+type File = YamlFile<z.infer<typeof schema>>;
+
+/**
+ * Reads a tunnels file. `secret`, where given, takes the place of every secret in it. Throws `file_unreadable` or
+ * `config_invalid`.
+ */
+export function loadClientConfig(
+  path: string,
+  overrides: { readonly secret?: string | undefined } = {},
+): ClientConfig {
+  const file = readYamlFile(path, schema);
+  const {
+    server,
+    auth_token: token,
+    insecure,
+    server_fingerprint: serverFingerprint,
+    tunnels = {},
+  } = file.value;
+  const entries = Object.entries(tunnels);
+  checkClashes(entries, file);
+  const warnings: string[] = [];
+  const secretOf = (key: string, entry: TunnelEntry) =>
+    overrides.secret ?? entry.p2p_secret ?? readSecret(path, key, entry.p2p_secret_file, file, warnings);
+  return {
+    server,
+    token,
+    insecure,
+    serverFingerprint,
+    tunnels: entries.map(([key, entry]) => toTunnel(key, entry, secretOf(key, entry))),
+    warnings,
+  };
+}
+
+function toTunnel(key: string, entry: TunnelEntry, secret: string): TunnelConfig {
+  const { local_port: localPort, p2p_name: name, p2p_target: target, mode } = entry;
+  if (name !== undefined) {
+    return {
+      role: 'publisher',
+      key,
+      options: { name, secret, localHost: entry.local_host, localPort, mode },
+    };
+  }
+  // The schema has seen to it that one of the two is there.
+  const options = { target: target ?? '', secret, listenHost: entry.listen, localPort, mode };
+  return { role: 'subscriber', key, options };
+}
+
+function readSecret(
+  path: string,
+  key: string,
+  secretFile: string | undefined,
+  file: File,
+  warnings: string[],
+): string {
+  if (secretFile === undefined) throw file.fail(['tunnels', key], 'needs p2p_secret or p2p_secret_file');
+  const at = ['tunnels', key, 'p2p_secret_file'];
+  const location = resolve(dirname(path), secretFile);
+  let read: ReturnType<typeof readSecretFile>;
+  try {
+    read = readSecretFile(location);
+  } catch (error) {
+    throw file.fail(at, asUnderpassError(error).message);
+  }
+  if (!is.isSecret(read.secret)) throw file.fail(at, 'the secret in this file is empty or too long');
+  if (read.exposed) warnings.push(exposedSecretFile(location));
+  return read.secret;
+}
+
+/** The warning for a secret file that other users of the machine can read. */
+export function exposedSecretFile(path: string): string {
+  return `other users of this machine can read ${path}; run: chmod 600 ${path}`;
+}
+
+/** Two tunnels of one file cannot publish the same name or listen at the same place. */
+function checkClashes(entries: readonly (readonly [string, TunnelEntry])[], file: File): void {
+  const taken = new Map<string, string>();
+  for (const [key, { p2p_name: name, local_port: port, listen = '127.0.0.1' }] of entries) {
+    if (name === undefined && port === 0) continue;
+    const claim = name === undefined ? `port ${listen}:${port}` : `name ${name}`;
+    const other = taken.get(claim);
+    if (other !== undefined) {
+      throw file.fail(
+        ['tunnels', key, name === undefined ? 'local_port' : 'p2p_name'],
+        `is also used by tunnels.${other}`,
+      );
+    }
+    taken.set(claim, key);
+  }
+}

@@ -1,0 +1,102 @@
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../../log.ts';
+import { type ListenAddress, parseListenAddress } from '../../net/address.ts';
+import { defaultLimits, type ServerLimits } from '../../signaling/limits.ts';
+import * as is from './schema.ts';
+import { readYamlFile } from './yaml-file.ts';
+
+/** Everything a server is told, with defaults filled in. */
+export interface ServerConfig {
+  readonly listen: ListenAddress;
+  /** PEM files, as absolute paths. Undefined: the server makes a certificate and keeps it. */
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** Empty: anyone may connect. */
+  readonly tokens: readonly string[];
+  /** Whether links may look for a direct path. */
+  readonly directEnabled: boolean;
+  readonly stun: { readonly addresses: readonly string[]; readonly ports: readonly number[] };
+  /** Where `/metrics` and `/healthz` are served over HTTP. Undefined: nowhere. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
+  readonly limits: ServerLimits;
+  readonly logging: { readonly level: LogLevel; readonly format: LogFormat };
+  /** Addresses and networks whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+}
+
+/** What the command line says; it wins over the file. */
+export interface ServerOverrides {
+  readonly listen?: string | undefined;
+  readonly tokens?: readonly string[] | undefined;
+  readonly directEnabled?: boolean | undefined;
+  readonly logLevel?: LogLevel | undefined;
+  readonly logFormat?: LogFormat | undefined;
+}
+
+const DEFAULT_LISTEN = '0.0.0.0:4040';
+const DEFAULT_STUN = { addresses: ['0.0.0.0'], ports: [3478, 3479] };
+
+/** A smaller message could not carry an offer; a smaller frame would be mostly headers. */
+const SMALLEST: Partial<Record<keyof ServerLimits, number>> = {
+  message_bytes: 16 * 1024,
+  frame_bytes: 16 * 1024,
+  bytes_per_second_per_tunnel: 0,
+};
+
+const limitNames = Object.keys(defaultLimits) as (keyof ServerLimits)[];
+const limits = Object.fromEntries(
+  limitNames.map((name) => [
+    name,
+    z
+      .int()
+      .min(SMALLEST[name] ?? 1)
+      .default(defaultLimits[name]),
+  ]),
+) as Record<keyof ServerLimits, z.ZodDefault<z.ZodInt>>;
+
+const schema = z.strictObject({
+  listen: is.listenAddress.optional(),
+  tls: z.strictObject({ cert: is.path, key: is.path }).optional(),
+  auth: z.strictObject({ tokens: z.array(is.token).min(1).optional() }).optional(),
+  p2p: z.strictObject({ direct_enabled: z.boolean().optional() }).optional(),
+  stun: z
+    .strictObject({
+      addresses: z.array(is.ipAddress).min(1).optional(),
+      ports: z.array(is.port()).min(1).max(16).optional(),
+    })
+    .optional(),
+  metrics: z.strictObject({ listen: is.plainAddress }).optional(),
+  limits: z.strictObject(limits).optional(),
+  logging: z
+    .strictObject({ level: z.enum(LOG_LEVELS).optional(), format: z.enum(LOG_FORMATS).optional() })
+    .optional(),
+  trusted_proxies: z.array(is.network).optional(),
+});
+
+/**
+ * Reads a server's file, or takes the defaults where there is none. Throws `file_unreadable`, `config_invalid`, or
+ * `address_invalid` for a `listen` of the command line.
+ */
+export function loadServerConfig(path?: string, overrides: ServerOverrides = {}): ServerConfig {
+  const file = path === undefined ? {} : readYamlFile(path, schema).value;
+  const absolute = (name: string) => resolve(dirname(path ?? ''), name);
+  const listen = parseListenAddress(overrides.listen ?? file.listen ?? DEFAULT_LISTEN);
+  const metrics = file.metrics && parseListenAddress(file.metrics.listen);
+  return {
+    listen,
+    tls: file.tls && { cert: absolute(file.tls.cert), key: absolute(file.tls.key) },
+    tokens: overrides.tokens ?? file.auth?.tokens ?? [],
+    directEnabled: overrides.directEnabled ?? file.p2p?.direct_enabled ?? true,
+    stun: {
+      addresses: file.stun?.addresses ?? DEFAULT_STUN.addresses,
+      ports: file.stun?.ports ?? DEFAULT_STUN.ports,
+    },
+    metrics: metrics && { host: metrics.host, port: metrics.port },
+    limits: file.limits ?? defaultLimits,
+    logging: {
+      level: overrides.logLevel ?? file.logging?.level ?? 'info',
+      format: overrides.logFormat ?? file.logging?.format ?? 'pretty',
+    },
+    trustedProxies: file.trusted_proxies ?? [],
+  };
+}

@@ -1,0 +1,117 @@
+import type { Socket } from 'node:net';
+import { ByteQueue } from '../net/byte-queue.ts';
+import { ResetCode } from './channel-frame.ts';
+import type { ChannelStream, ChannelUser } from './channel-stream.ts';
+
+/** What both ends of a local connection buffer in the socket: a few system calls' worth. */
+export const SOCKET_BUFFER = 256 * 1024;
+
+/**
+ * Copies between an application's TCP socket and a channel, with half-close and backpressure both ways. Give it to the
+ * channel as its user, then call `start`. The socket must have been made with `allowHalfOpen`.
+ */
+export class Forward implements ChannelUser {
+  readonly #socket: Socket;
+  readonly #onOver: (code: number | undefined, problem: string | undefined) => void;
+  #channel: ChannelStream | undefined;
+  /** Bytes for a socket that has no room, counted against the channel's credit. */
+  readonly #waiting = new ByteQueue();
+  #full = false;
+  #scheduled = false;
+  /** In the socket, not yet given back to the channel. */
+  #unconsumed = 0;
+  #ended = false;
+  #over = false;
+  /** What the peer is told when the socket fails. */
+  #failure: number = ResetCode.closed;
+
+  /** @param onOver called once: with undefined after a proper end, with a ResetCode (and the peer's offence) otherwise */
+  constructor(socket: Socket, onOver: (code: number | undefined, problem: string | undefined) => void) {
+    this.#socket = socket;
+    this.#onOver = onOver;
+    socket.setNoDelay(true);
+  }
+
+  start(channel: ChannelStream): void {
+    this.#channel = channel;
+    if (this.#over) return;
+    const socket = this.#socket;
+    socket.on('data', (chunk: Buffer) => {
+      if (!channel.write(chunk)) socket.pause();
+    });
+    socket.on('end', () => channel.end());
+    socket.on('drain', () => this.#onSocketDrain());
+    // 'close' follows every error and says all that the peer can be told.
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.#onSocketClose());
+  }
+
+  /** The socket is still connecting to the local service: failing now means that the service is not there. */
+  connecting(): void {
+    this.#failure = ResetCode.serviceUnreachable;
+    this.#socket.once('connect', () => {
+      this.#failure = ResetCode.closed;
+    });
+  }
+
+  onOpened(): void {}
+
+  onData(chunk: Buffer): void {
+    this.#waiting.push(chunk);
+    this.#scheduleWrite();
+  }
+
+  onEnd(): void {
+    this.#ended = true;
+    this.#scheduleWrite();
+  }
+
+  onDrain(): void {
+    this.#socket.resume();
+  }
+
+  onOver(code: number | undefined, problem: string | undefined): void {
+    this.#over = true;
+    // The application must not take a reset for a proper end.
+    if (code !== undefined) this.#socket.resetAndDestroy();
+    this.#onOver(code, problem);
+  }
+
+  /** A carrier delivers in pieces of 16 KiB at most: those of one turn are written with one system call. */
+  #scheduleWrite(): void {
+    if (this.#scheduled || this.#full) return;
+    this.#scheduled = true;
+    process.nextTick(() => {
+      this.#scheduled = false;
+      this.#writeWaiting();
+    });
+  }
+
+  #writeWaiting(): void {
+    const socket = this.#socket;
+    const chunks: Buffer[] = [];
+    const size = this.#waiting.take(SOCKET_BUFFER, chunks);
+    socket.cork();
+    for (const chunk of chunks) this.#full = !socket.write(chunk);
+    socket.uncork();
+    if (this.#full) this.#unconsumed += size;
+    else if (size > 0) this.#channel?.consume(size);
+    if (this.#ended && this.#waiting.length === 0) socket.end();
+  }
+
+  #onSocketDrain(): void {
+    this.#full = false;
+    const bytes = this.#unconsumed;
+    this.#unconsumed = 0;
+    this.#writeWaiting();
+    if (bytes > 0) this.#channel?.consume(bytes);
+  }
+
+  #onSocketClose(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#waiting.clear();
+    this.#channel?.reset(this.#failure);
+    this.#onOver(this.#failure, undefined);
+  }
+}

@@ -1,0 +1,113 @@
+import { expect, test } from 'vitest';
+import { runCommand } from '../../src/cli/arguments.ts';
+import { UnderpassError } from '../../src/errors.ts';
+
+/** Parses the arguments; nothing is run. */
+async function parse(...argv: string[]) {
+  const calls: unknown[] = [];
+  let printed = '';
+  const record =
+    (name: string) =>
+    async (...parameters: unknown[]) => {
+      calls.push([name, ...parameters]);
+      return 7;
+    };
+  const commands = {
+    server: record('server'),
+    p2p: record('p2p'),
+    start: record('start'),
+    demo: record('demo'),
+  };
+  const output = {
+    color: false,
+    write: (text: string) => {
+      printed += text;
+    },
+  };
+  const code = await runCommand(argv, commands, output, output).catch((error: unknown) => error);
+  return { code, calls, printed };
+}
+
+test('every flag of p2p', async () => {
+  const argv =
+    'p2p 27015 --name n --target t --server s:1 --token k --secret x --local-host h --listen l --mode relay --json';
+  const more = '--no-reconnect --insecure --server-fingerprint f --log-level debug --log-format json';
+  const { code, calls } = await parse(...argv.split(' '), ...more.split(' '));
+  expect(code).toBe(7);
+  expect(calls).toEqual([
+    [
+      'p2p',
+      '27015',
+      {
+        name: 'n',
+        target: 't',
+        server: 's:1',
+        token: 'k',
+        secret: 'x',
+        localHost: 'h',
+        listen: 'l',
+        mode: 'relay',
+        json: true,
+        reconnect: false,
+        insecure: true,
+        serverFingerprint: 'f',
+        logLevel: 'debug',
+        logFormat: 'json',
+      },
+    ],
+  ]);
+  expect((await parse('p2p', '1', '--secret-file', 'f')).calls).toEqual([
+    ['p2p', '1', { secretFile: 'f', reconnect: true }],
+  ]);
+});
+
+test('every flag of server, start and demo', async () => {
+  const server = await parse(
+    'server',
+    '-c',
+    'f',
+    '--listen',
+    'l',
+    '--token',
+    'a',
+    '--token',
+    'b',
+    '--no-direct',
+  );
+  expect(server.calls).toEqual([['server', { config: 'f', listen: 'l', token: ['a', 'b'], direct: false }]]);
+  expect((await parse('server')).calls).toEqual([['server', { direct: true }]]);
+  const start = await parse('start', '--config', 'f', '--no-reconnect', '--json');
+  expect(start.calls).toEqual([['start', { config: 'f', reconnect: false, json: true }]]);
+  expect((await parse('demo')).calls).toEqual([['demo', undefined, {}]]);
+  expect((await parse('demo', '8080', '--json')).calls).toEqual([['demo', '8080', { json: true }]]);
+});
+
+test.each([
+  [['p2p'], "missing required argument 'port'"],
+  [['p2p', '1', '2'], "too many arguments for 'p2p'. Expected 1 argument but got 2"],
+  [['p2p', '1', '--secert', 'x'], "unknown option '--secert' (Did you mean --secret?)"],
+  [['p2p', '1', '--name'], "option '--name <name>' argument missing"],
+  [['p2p', '1', '--mode', 'fast'], "argument 'fast' is invalid. Allowed choices are auto, relay, direct."],
+  [['p2p', '1', '--secret', 'x', '--secret-file', 'y'], "cannot be used with option '--secret <secret>'"],
+  [['sevrer'], "unknown command 'sevrer' (Did you mean server?)"],
+  [['server', '--log-level', 'loud'], 'Allowed choices are silent, error, warn, info, debug.'],
+])('%j is a usage error', async (argv, problem) => {
+  const { code, calls, printed } = await parse(...argv);
+  expect(code).toBeInstanceOf(UnderpassError);
+  expect(code).toMatchObject({ code: 'argument_invalid', category: 'usage' });
+  expect((code as UnderpassError).message).toContain(problem);
+  expect([calls, printed]).toEqual([[], '']);
+});
+
+test('help and version print and succeed; nothing at all prints help and does not', async () => {
+  const help = await parse('p2p', '--help');
+  expect(help.code).toBe(0);
+  for (const flag of ['--name', '--target', '--secret-file', '--server-fingerprint', '--json']) {
+    expect(help.printed).toContain(flag);
+  }
+  expect(await parse('--version')).toMatchObject({
+    code: 0,
+    printed: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+  });
+  expect(await parse()).toMatchObject({ code: 2, printed: expect.stringContaining('Commands:') });
+});

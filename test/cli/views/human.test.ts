@@ -1,0 +1,142 @@
+import { stripVTControlCharacters } from 'node:util';
+import { expect, test } from 'vitest';
+import { HumanView } from '../../../src/cli/views/human.ts';
+import type { TunnelAbout } from '../../../src/cli/views/view.ts';
+import { UnderpassError } from '../../../src/errors.ts';
+
+class Page {
+  text = '';
+  readonly color: boolean;
+  constructor(color: boolean) {
+    this.color = color;
+  }
+  write(text: string): void {
+    this.text += text;
+  }
+}
+
+function watch(about: Partial<TunnelAbout> = {}, color = false) {
+  const [out, err] = [new Page(color), new Page(color)];
+  const view = new HumanView(out, err);
+  const say = view.tunnel({
+    tunnel: {
+      role: 'publisher',
+      key: 'k',
+      options: { name: 'my-game', secret: 'hunter2', localPort: 27015 },
+    },
+    server: 'u.example:4040',
+    serverFingerprint: undefined,
+    insecure: false,
+    token: false,
+    label: undefined,
+    ...about,
+  });
+  return { out, err, view, say };
+}
+const subscriber = {
+  role: 'subscriber',
+  key: 'k',
+  options: { target: 'my-game', secret: 'hunter2', localPort: 8000 },
+} as const;
+
+test('a publisher learns what its friend has to type, and who comes and goes', () => {
+  const { out, say } = watch();
+  say({ event: 'ready', role: 'publisher', name: 'my-game' });
+  const peer = {
+    event: 'peer',
+    name: 'my-game',
+    peer: '7f3a',
+    identity: '3f2a-91bc',
+    address: '192.0.2.7',
+  } as const;
+  say({ ...peer, action: 'joined' });
+  say({ event: 'path', peer: '7f3a', kind: 'relayed', rtt_ms: 23.4 });
+  say({ ...peer, action: 'left' });
+  say({ event: 'ready', role: 'publisher', name: 'my-game' });
+  say({ event: 'closed', name: 'my-game' });
+  expect(out.text).toBe(`Published: localhost:27015 is now 'my-game'.
+
+  A friend runs
+    underpass p2p 27015 --target my-game --secret '<your secret>' --server u.example:4040
+  and connects to localhost:27015
+
+Waiting for friends. Press Ctrl-C to stop.
+Joined: friend 7f3a from 192.0.2.7, key 3f2a-91bc
+Path to friend 7f3a: relayed by the server, end-to-end encrypted, round trip 23 ms
+Left: friend 7f3a
+Connected again: 'my-game' works.
+Closed 'my-game'.
+`);
+});
+
+test('what the friend types includes how to trust the server, and no secret', () => {
+  const { out, say } = watch({ serverFingerprint: 'ab:cd', insecure: true, token: true, server: "a b'c" });
+  say({ event: 'ready', role: 'publisher', name: 'my-game' });
+  expect(out.text).toContain(
+    `--server 'a b'\\''c' --server-fingerprint ab:cd --insecure --token '<server token>'\n`,
+  );
+  expect(out.text).not.toContain('hunter2');
+});
+
+test('a subscriber learns where to connect', () => {
+  const { out, say } = watch({ tunnel: subscriber, label: 'connect' });
+  say({ event: 'waiting', target: 'my-game' });
+  say({ event: 'ready', role: 'subscriber', target: 'my-game', listen: '127.0.0.1:8000' });
+  say({ event: 'path', target: 'my-game', kind: 'direct', rtt_ms: null });
+  expect(
+    out.text,
+  ).toBe(`[connect] Nobody publishes 'my-game' yet. Waiting; it connects as soon as somebody does.
+[connect] Connected: 'my-game' is now at 127.0.0.1:8000
+[connect] Connect your program there. Press Ctrl-C to stop.
+[connect] Path to 'my-game': direct, end-to-end encrypted
+`);
+});
+
+test('a problem that repeats is told once; the end of it too', () => {
+  const { out, err, say } = watch();
+  const { code, message, hint } = new UnderpassError('server_lost');
+  for (let i = 0; i < 5; i++) say({ event: 'error', code, message, hint, retry: true });
+  say({ event: 'ready', role: 'publisher', name: 'my-game' });
+  say({ event: 'error', code, message, hint, retry: false });
+  expect(err.text).toBe(`Problem: the connection to the server was lost. Trying again.
+  underpass connects again by itself.
+Error: the connection to the server was lost
+  underpass connects again by itself.
+`);
+  expect(out.text).toContain('Published:');
+});
+
+test('a changed identity cannot be overlooked', () => {
+  const { err, say } = watch({ tunnel: subscriber });
+  say({ event: 'identity_changed', target: 'my-game', remembered: '1111-2222', seen: '3333-4444' });
+  expect(err.text).toContain("WARNING: 'my-game' is published by somebody else than last time.");
+  expect(err.text).toContain('key last time  1111-2222\n  key now        3333-4444\n');
+});
+
+test('nothing from the network can steer the terminal', () => {
+  const { out, say } = watch();
+  const evil = '\u001b[2J\u202e\r\n';
+  say({ event: 'peer', action: 'joined', name: 'my-game', peer: evil, identity: evil, address: evil });
+  expect(out.text).toBe('Joined: friend ?[2J??? from ?[2J???, key ?[2J???\n');
+});
+
+test('colours only where they are wanted, and the words are the same', () => {
+  const [plain, colourful] = [watch({}, false), watch({}, true)];
+  for (const { say, view } of [plain, colourful]) {
+    say({ event: 'ready', role: 'publisher', name: 'my-game' });
+    view.error(new UnderpassError('invalid_secret'));
+    view.show({ event: 'warning', message: 'careful' });
+  }
+  expect(colourful.out.text).not.toBe(plain.out.text);
+  expect(stripVTControlCharacters(colourful.out.text)).toBe(plain.out.text);
+  expect(stripVTControlCharacters(colourful.err.text)).toBe(plain.err.text);
+});
+
+test('a server says how to reach it', () => {
+  const { out, view } = watch();
+  view.show({ event: 'ready', role: 'server', listen: 'wss://0.0.0.0:4040', fingerprint: 'abcd' });
+  view.show({ event: 'ready', role: 'server', listen: 'ws://127.0.0.1:8080', fingerprint: null });
+  expect(out.text).toContain('certificate fingerprint (SHA-256)  abcd\n');
+  expect(out.text).toContain('--server <this machine>:4040 --server-fingerprint abcd\n');
+  expect(out.text).toContain('--server ws://127.0.0.1:8080\n');
+});

@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import { mac, sha256 } from '../../src/identity.ts';
+import {
+  createAnswer,
+  createOffer,
+  MAX_OFFER_BYTES,
+  verifyAnswer,
+  verifyOffer,
+} from '../../src/signaling/offer.ts';
+import { thrownBy } from '../support/errors.ts';
+import { identityOf } from '../support/identity.ts';
+import { Random } from '../support/random.ts';
+
+const random = new Random(1);
+const peerKey = random.bytes(32);
+const link = random.bytes(16);
+const common = { peerKey, link, name: 'my-game' };
+const subscriber = {
+  ...common,
+  nonce: random.bytes(32),
+  fingerprint: random.bytes(32),
+  identity: identityOf(random.bytes(32)),
+};
+const publisher = {
+  ...common,
+  nonce: random.bytes(32),
+  fingerprint: random.bytes(32),
+  identity: identityOf(random.bytes(32)),
+};
+
+const offered = createOffer({ ...subscriber, mode: 'auto', keyId: 3 });
+const offer = verifyOffer({ ...common, ...offered });
+const answered = createAnswer({ ...publisher, offer });
+
+/** An offer of a peer that knows the secret but writes what it likes. */
+function sealed(content: unknown) {
+  const bytes = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content));
+  return {
+    ...common,
+    offer: bytes,
+    mac: mac(peerKey, 'underpass/1 offer', Buffer.from('subscriber'), link, bytes),
+  };
+}
+const honest: Record<string, unknown> = JSON.parse(offered.offer.toString());
+
+/** Every way to change one byte, cut, or lengthen it that a network could think of. */
+function* mutations(bytes: Buffer): Generator<Buffer> {
+  for (let i = 0; i < bytes.length; i++) {
+    const changed = Buffer.from(bytes);
+    changed[i] = (bytes[i] ?? 0) ^ (1 + random.integer(255));
+    yield changed;
+    yield bytes.subarray(0, i);
+    yield Buffer.concat([bytes.subarray(0, i), random.bytes(1), bytes.subarray(i)]);
+  }
+}
+
+describe('an offer', () => {
+  it('says who the subscriber is and what it wants', () => {
+    expect(offer).toEqual({
+      mode: 'auto',
+      keyId: 3,
+      capabilities: [],
+      nonce: subscriber.nonce,
+      fingerprint: subscriber.fingerprint,
+      identity: subscriber.identity.publicKey,
+      bytes: offered.offer,
+    });
+  });
+
+  it('is refused when any of its bytes is changed', () => {
+    for (const changed of mutations(offered.offer)) {
+      expect(thrownBy(() => verifyOffer({ ...common, ...offered, offer: changed })).code).toBe(
+        'peer_unverified',
+      );
+    }
+  });
+
+  it('is refused when any byte of its MAC is changed', () => {
+    for (const changed of mutations(offered.mac)) {
+      expect(thrownBy(() => verifyOffer({ ...common, ...offered, mac: changed })).code).toBe(
+        'peer_unverified',
+      );
+    }
+  });
+
+  it('is refused on another link, under another key, and as an answer', () => {
+    const other = (change: object) => thrownBy(() => verifyOffer({ ...common, ...offered, ...change })).code;
+    expect(other({ link: random.bytes(16) })).toBe('peer_unverified');
+    expect(other({ peerKey: random.bytes(32) })).toBe('peer_unverified');
+    expect(other({ offer: answered.answer, mac: answered.mac })).toBe('peer_unverified');
+    const reflected = { ...common, offer: offered.offer, answer: offered.offer, mac: offered.mac };
+    expect(thrownBy(() => verifyAnswer(reflected)).code).toBe('peer_unverified');
+  });
+
+  it('names the tunnel when it is refused', () => {
+    expect(() => verifyOffer({ ...common, ...offered, link: Buffer.alloc(16) })).toThrow("'my-game'");
+  });
+
+  it('carries a signature of its own identity over its own link', () => {
+    for (const changed of [
+      { identity: publisher.identity.publicKey.toString('base64url') },
+      { nonce: random.bytes(32).toString('base64url') },
+      { fingerprint: random.bytes(32).toString('hex') },
+      { signature: random.bytes(64).toString('base64url') },
+    ]) {
+      expect(thrownBy(() => verifyOffer(sealed({ ...honest, ...changed }))).code).toBe('peer_unverified');
+    }
+  });
+
+  it('ignores fields it does not know', () => {
+    expect(verifyOffer(sealed({ ...honest, later: { x: 1 } })).keyId).toBe(3);
+  });
+
+  it('of another version is unsupported, whatever else is in it', () => {
+    expect(thrownBy(() => verifyOffer(sealed({ versions: [2, 3] }))).code).toBe('protocol_unsupported');
+    expect(verifyOffer(sealed({ ...honest, versions: [1, 2] })).keyId).toBe(3);
+  });
+
+  it.each([
+    Buffer.alloc(0),
+    Buffer.from('{'),
+    Buffer.from([0x22, 0xff, 0x22]),
+    null,
+    [],
+    { ...honest, versions: 1 },
+    { ...honest, mode: 'fast' },
+    { ...honest, key_id: 256 },
+    { ...honest, key_id: 0.5 },
+    { ...honest, capabilities: [1] },
+    { ...honest, nonce: 'AAAA' },
+    { ...honest, nonce: `${'A'.repeat(42)}B` },
+    { ...honest, nonce: '='.repeat(43) },
+    { ...honest, identity: undefined },
+    { ...honest, fingerprint: 'AB'.repeat(32) },
+  ])('of a peer that makes no sense is a protocol error: %#', (content) => {
+    expect(thrownBy(() => verifyOffer(sealed(content))).code).toBe('protocol_error');
+  });
+
+  it('has at most 4 KiB', () => {
+    const padded = (size: number) => sealed(Buffer.from(offered.offer.toString().padEnd(size)));
+    expect(verifyOffer(padded(MAX_OFFER_BYTES)).keyId).toBe(3);
+    expect(thrownBy(() => verifyOffer(padded(MAX_OFFER_BYTES + 1))).code).toBe('peer_unverified');
+  });
+});
+
+describe('an answer', () => {
+  const received = { ...common, offer: offered.offer, ...answered };
+
+  it('says who the publisher is', () => {
+    expect(verifyAnswer(received)).toEqual({
+      capabilities: [],
+      nonce: publisher.nonce,
+      fingerprint: publisher.fingerprint,
+      identity: publisher.identity.publicKey,
+    });
+  });
+
+  it('is refused when any byte of it or of its MAC is changed', () => {
+    for (const changed of mutations(answered.answer)) {
+      expect(thrownBy(() => verifyAnswer({ ...received, answer: changed })).code).toBe('peer_unverified');
+    }
+    for (const changed of mutations(answered.mac)) {
+      expect(thrownBy(() => verifyAnswer({ ...received, mac: changed })).code).toBe('peer_unverified');
+    }
+  });
+
+  it('is refused for another offer, another link and another key', () => {
+    const another = createOffer({ ...subscriber, nonce: random.bytes(32), mode: 'auto', keyId: 3 });
+    expect(thrownBy(() => verifyAnswer({ ...received, offer: another.offer })).code).toBe('peer_unverified');
+    expect(thrownBy(() => verifyAnswer({ ...received, link: random.bytes(16) })).code).toBe(
+      'peer_unverified',
+    );
+    expect(thrownBy(() => verifyAnswer({ ...received, peerKey: random.bytes(32) })).code).toBe(
+      'peer_unverified',
+    );
+  });
+
+  it('of another version is unsupported', () => {
+    const answer = Buffer.from('{"version":2}');
+    const tag = mac(peerKey, 'underpass/1 answer', Buffer.from('publisher'), sha256(offered.offer), answer);
+    expect(thrownBy(() => verifyAnswer({ ...received, answer, mac: tag })).code).toBe('protocol_unsupported');
+  });
+});

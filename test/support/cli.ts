@@ -1,0 +1,115 @@
+import type { Context, StopReason } from '../../src/cli/context.ts';
+import { createView, run } from '../../src/cli/program.ts';
+import type { UnderpassError } from '../../src/errors.ts';
+import type {
+  ClientOptions,
+  PublishOptions,
+  RunningServer,
+  ServerConfig,
+  SubscribeOptions,
+  TunnelEvent,
+} from '../../src/index.ts';
+import { silentLogger } from '../../src/log.ts';
+
+type Opened = {
+  readonly options: PublishOptions | SubscribeOptions;
+  readonly emit: (event: TunnelEvent) => void;
+  /** Ends the tunnel, as the client would. */
+  readonly end: (error?: UnderpassError) => void;
+};
+
+/** The program with a pretended world around it: no server, no client, no signal is real. */
+export class FakeWorld {
+  stdout = '';
+  stderr = '';
+  readonly clients: ClientOptions[] = [];
+  readonly tunnels: Opened[] = [];
+  readonly servers: ServerConfig[] = [];
+  readonly calls: string[] = [];
+  readonly environment: Record<string, string> = {};
+  homeDirectory = '/nowhere';
+  hangup: () => void = () => {};
+  stop: (reason: StopReason) => void = () => {};
+  /** What `createLogger` was asked for. */
+  readonly loggers: string[] = [];
+  readonly logged: string[] = [];
+
+  readonly context: Context = {
+    environment: this.environment,
+    homeDirectory: '',
+    stdout: {
+      color: false,
+      write: (text) => {
+        this.stdout += text;
+      },
+    },
+    stderr: {
+      color: false,
+      write: (text) => {
+        this.stderr += text;
+      },
+    },
+    signals: {
+      stopped: new Promise((resolve) => {
+        this.stop = resolve;
+      }),
+      onHangup: (callback) => {
+        this.hangup = callback;
+      },
+    },
+    now: () => new Date(0),
+    createLogger: (level, format) => {
+      this.loggers.push(`${level} ${format}`);
+      const keep = (message: string, fields?: object) =>
+        void this.logged.push(`${message} ${JSON.stringify(fields)}`);
+      return { ...silentLogger, info: keep, error: keep };
+    },
+    createClient: (options) => {
+      this.clients.push(options);
+      return {
+        publish: (tunnel, onEvent) => this.#open(tunnel, onEvent),
+        subscribe: (tunnel, onEvent) => this.#open(tunnel, onEvent),
+        close: async () => {
+          this.calls.push('client closed');
+          for (const tunnel of this.tunnels) tunnel.end();
+        },
+      };
+    },
+    startServer: async (config) => {
+      this.servers.push(config);
+      const running: RunningServer = {
+        listen: 'wss://0.0.0.0:4040',
+        host: '0.0.0.0',
+        port: 4040,
+        fingerprint: 'ab'.repeat(32),
+        reload: (next) => void this.servers.push(next),
+        drain: async (graceMs) => void this.calls.push(`drained ${graceMs}`),
+        close: async () => void this.calls.push('server closed'),
+      };
+      return running;
+    },
+  };
+
+  /** Runs the program as if `underpass` had been called with these arguments. */
+  run(...argv: string[]): Promise<number> {
+    const context = { ...this.context, homeDirectory: this.homeDirectory };
+    return run(argv, context, createView(argv, context));
+  }
+
+  /** The lines of standard output, parsed. Each must be JSON. */
+  get json(): Record<string, unknown>[] {
+    return this.stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+  }
+
+  #open(options: PublishOptions | SubscribeOptions, emit: (event: TunnelEvent) => void) {
+    let end: (error?: UnderpassError) => void = () => {};
+    const closed = new Promise<UnderpassError | undefined>((resolve) => {
+      end = resolve;
+    });
+    this.tunnels.push({ options, emit, end });
+    return { closed, close: async () => end() };
+  }
+}
