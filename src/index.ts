@@ -1,15 +1,8 @@
 export { catalogue, type ErrorCategory, type ErrorCode, UnderpassError } from './errors.ts';
 export { isTunnelName, isWeakSecret } from './identity.ts';
 export { createLogger, type LogFormat, type Logger, type LogLevel, silentLogger } from './log.ts';
-export {
-  Client,
-  type ClientOptions,
-  type PublishOptions,
-  type RunningServer,
-  type SubscribeOptions,
-  startServer,
-  type Tunnel,
-} from './tunnel/api.ts';
+export type { ClientOptions, PublishOptions, RunningServer, SubscribeOptions, Tunnel } from './tunnel/api.ts';
+export { Client } from './tunnel/client.ts';
 export {
   type ClientConfig,
   exposedSecretFile,
@@ -20,3 +13,5 @@ export { isHost, isPort, isSecret, LINK_MODES } from './tunnel/config/schema.ts'
 export { loadServerConfig, type ServerConfig, type ServerOverrides } from './tunnel/config/server-config.ts';
 export { readSecretFile } from './tunnel/config/text-file.ts';
 export type { TunnelEvent } from './tunnel/events.ts';
+export { type ServerOptions, startServer } from './tunnel/server.ts';
+export { VERSION } from './version.ts';

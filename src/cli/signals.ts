@@ -15,8 +15,12 @@ export function processSignals(): Signals {
     process.on('SIGTERM', stop);
     process.on('SIGHUP', () => (hangup ? hangup() : stop('SIGHUP')));
     // `underpass … | head -1`: the reader has gone, and that is no error.
-    process.stdout.on('error', () => resolve('output closed'));
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      resolve('output closed');
+    });
   });
+  // With nobody to read what failed there is nothing left to say, and no reason to fail more.
   process.stderr.on('error', () => {});
   return {
     stopped,

@@ -19,13 +19,19 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A WebSocket, and the socket that it runs on: corked, that takes several messages with one system call. */
+export interface OpenWebSocket {
+  readonly websocket: WebSocket;
+  readonly transport: net.Socket;
+}
+
 /**
  * Opens a WebSocket; the upgrade request is the first thing sent, after the certificate was accepted. Attach listeners
  * at once: messages start with the next turn of the event loop. `error` is listened to already, and `close` follows it.
  * Throws `plain_refused`, `server_unreachable`, `server_untrusted`, and what the server's HTTP status means:
  * `auth_failed`, `rate_limited`, `server_full`.
  */
-export async function connectWebSocket(options: ConnectOptions): Promise<WebSocket> {
+export async function connectWebSocket(options: ConnectOptions): Promise<OpenWebSocket> {
   const { address, trust, timeout } = options;
   const { host } = address;
   if (!address.secure && !isLoopback(host) && !trust.insecure) {
@@ -34,7 +40,8 @@ export async function connectWebSocket(options: ConnectOptions): Promise<WebSock
   const deadline = AbortSignal.timeout(timeout);
   const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
   try {
-    return await upgrade(await openSocket(address, trust, signal), options, signal);
+    const transport = await openSocket(address, trust, signal);
+    return { websocket: await upgrade(transport, options, signal), transport };
   } catch (cause) {
     if (cause instanceof UnderpassError) throw cause;
     const problem = deadline.aborted ? 'timed out' : describe(cause);

@@ -7,8 +7,8 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { UnderpassError } from '../errors.ts';
 import { clientAddress } from './client-address.ts';
 
-/** What to do with a WebSocket once it is open, or the HTTP status with which it is refused. */
-export type Admission = ((socket: WebSocket) => void) | 401 | 404 | 429 | 503;
+/** What to do with a WebSocket (and the socket it runs on) once it is open, or the HTTP status that refuses it. */
+export type Admission = ((socket: WebSocket, transport: Duplex) => void) | 401 | 404 | 429 | 503;
 
 /** One path at which WebSockets are accepted. */
 export interface WebSocketRoute {
@@ -101,7 +101,7 @@ export class WebSocketListener {
     }
     // `handleUpgrade` reads it at once, so routes with different limits can share one WebSocketServer.
     this.#sockets.options.maxPayload = route.maxPayload();
-    this.#sockets.handleUpgrade(request, socket, head, admission);
+    this.#sockets.handleUpgrade(request, socket, head, (websocket) => admission(websocket, socket));
   }
 }
 

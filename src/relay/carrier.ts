@@ -36,7 +36,10 @@ export class RelayCarrier implements Carrier {
   readonly #options: RelayCarrierOptions;
   #closed = false;
 
-  /** Proves both certificates and resolves with the carrier, or rejects with `peer_certificate` or `peer_lost`. */
+  /**
+   * Proves both certificates and resolves with the carrier once the peer has answered through it: only then has the peer
+   * accepted ours, too. Rejects with `peer_certificate` or `peer_lost`; the handler hears nothing of the carrier's end then.
+   */
   static async establish(
     stream: ByteStream,
     options: RelayCarrierOptions,
@@ -48,13 +51,28 @@ export class RelayCarrier implements Carrier {
       const { certificate, peerFingerprint, name } = options;
       const role = options.role === 'subscriber' ? 'client' : 'server';
       const socket = await pinnedTls(duplex, { role, ...certificate, peerFingerprint, name });
-      return new RelayCarrier(socket, options, handler);
+      if (socket.destroyed) throw new UnderpassError('peer_lost', { name });
+      return await new Promise((resolve, reject) => {
+        let settle = (error: UnderpassError | undefined): void => reject(error);
+        const carrier = new RelayCarrier(socket, options, {
+          onStream: (opened) => handler.onStream(opened),
+          onClose: (error) => settle(error),
+          onPong: () => {
+            settle = (error) => handler.onClose(error);
+            resolve(carrier);
+          },
+        });
+      });
     } finally {
       deadline.cancel();
     }
   }
 
-  private constructor(socket: TLSSocket, options: RelayCarrierOptions, handler: CarrierHandler) {
+  private constructor(
+    socket: TLSSocket,
+    options: RelayCarrierOptions,
+    handler: CarrierHandler & { onPong(): void },
+  ) {
     const { role, maxStreams, runtime } = options;
     this.#options = options;
     const session = {
@@ -65,6 +83,7 @@ export class RelayCarrier implements Carrier {
     } as const;
     this.#mux = new Mux(session, tlsTransport(socket), runtime, {
       onStream: (stream) => handler.onStream(stream),
+      onPong: () => handler.onPong(),
       onClose: (reason, problem) => {
         const expected = this.#closed;
         this.#closed = true;

@@ -1,16 +1,16 @@
-import type { WebSocket } from 'ws';
 import type { ByteStream } from '../carrier.ts';
 import { UnderpassError } from '../errors.ts';
 import { BinarySocket } from '../net/binary-socket.ts';
 import { Budget } from '../net/budget.ts';
-import type { Runtime, Timer } from '../net/runtime.ts';
+import type { Runtime } from '../net/runtime.ts';
+import type { OpenWebSocket } from '../net/websocket-client.ts';
 import { Mux } from './mux.ts';
 import { BULK_LANE, type Preface, PrefacedStream } from './preface.ts';
 
 export interface RelayClientOptions {
   readonly runtime: Runtime;
   /** Opens this session's `/_data` WebSocket. Called when a link needs it and there is none. */
-  readonly connect: () => Promise<WebSocket>;
+  readonly connect: () => Promise<OpenWebSocket>;
 }
 
 /** Links that the server may have open to this client at a time: more than any of its limits allows. */
@@ -21,10 +21,17 @@ const RECEIVE_BUDGET = 256 * 1024 * 1024;
 /** How long the server may take to open a link's stream once the peer has answered. */
 const STREAM_TIMEOUT = 15_000;
 
+/** A link whose stream the server is going to open. */
+export interface ExpectedStream {
+  /** The stream, once it is there. Rejects with `server_lost` when it does not come in time or the data connection goes. */
+  arrival(): Promise<ByteStream>;
+  /** It is no longer wanted. */
+  cancel(): void;
+}
+
 interface Expected {
-  readonly resolve: (stream: ByteStream) => void;
-  readonly reject: (error: UnderpassError) => void;
-  readonly timer: Timer;
+  arrived(stream: ByteStream): void;
+  failed(): void;
 }
 
 /** A client's end of the relay: one `/_data` connection, on which the server opens a stream for every link. */
@@ -48,18 +55,34 @@ export class RelayClient {
     return this.#connecting;
   }
 
-  /** Waits for the server to open the bulk lane of this link. Rejects with `server_lost` when it does not. */
-  accept(link: Buffer): Promise<ByteStream> {
+  /** Says that the server will open the bulk lane of this link, so that it is let in even before anybody waits for it. */
+  expect(link: Buffer): ExpectedStream {
     const id = link.toString('hex');
-    return new Promise((resolve, reject) => {
-      const timer = this.#options.runtime.setTimer(STREAM_TIMEOUT, () => this.#fail(id));
-      this.#expected.set(id, { resolve, reject, timer });
+    const { runtime } = this.#options;
+    let cancel = (): void => {};
+    const stream = new Promise<ByteStream>((resolve, reject) => {
+      const fail = (): void => reject(new UnderpassError('server_lost'));
+      this.#expected.set(id, { arrived: resolve, failed: fail });
+      cancel = () => {
+        this.#expected.delete(id);
+        fail();
+      };
     });
-  }
-
-  /** The link is no longer wanted: whoever waits for its stream is told so. */
-  abandon(link: Buffer): void {
-    this.#fail(link.toString('hex'));
+    // Whoever is waiting hears of a failure; before that there is nobody to tell.
+    stream.catch(() => this.#expected.delete(id));
+    return {
+      arrival: () => {
+        const timer = runtime.setTimer(STREAM_TIMEOUT, cancel);
+        return stream.finally(() => timer.cancel());
+      },
+      cancel: () => {
+        cancel();
+        void stream.then(
+          (arrived) => arrived.reset(),
+          () => undefined,
+        );
+      },
+    };
   }
 
   close(): void {
@@ -69,8 +92,8 @@ export class RelayClient {
   }
 
   async #connect(): Promise<void> {
-    const socket = await this.#options.connect();
-    const transport = new BinarySocket(socket, (socket as any)._socket, {
+    const { websocket, transport: socket } = await this.#options.connect();
+    const transport = new BinarySocket(websocket, socket, {
       onBytes: (chunk) => mux.receive(chunk),
       onClose: () => mux.lost(),
     });
@@ -102,19 +125,12 @@ export class RelayClient {
       return;
     }
     this.#expected.delete(id);
-    expected.timer.cancel();
-    expected.resolve(stream);
-  }
-
-  #fail(id: string): void {
-    const expected = this.#expected.get(id);
-    if (expected === undefined) return;
-    this.#expected.delete(id);
-    expected.timer.cancel();
-    expected.reject(new UnderpassError('server_lost'));
+    expected.arrived(stream);
   }
 
   #failAll(): void {
-    for (const id of [...this.#expected.keys()]) this.#fail(id);
+    const all = [...this.#expected.values()];
+    this.#expected.clear();
+    for (const expected of all) expected.failed();
   }
 }

@@ -59,7 +59,8 @@ export class StreamDuplex extends Duplex implements ByteStreamHandler {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    this.#stream.reset();
+    // After both ends a Node stream destroys itself, while its last bytes are still on their way.
+    if (!this.readableEnded || !this.writableFinished) this.#stream.reset();
     this.#onDrain?.();
     callback(error);
   }

@@ -51,13 +51,14 @@ export class Heartbeat {
     return this.#value;
   }
 
-  /** A pong that answers no ping of ours is ignored. */
-  pong(value: number, now: Instant): void {
-    if (this.#sent === undefined || value !== this.#value) return;
+  /** A pong that answers no ping of ours is ignored, with false. */
+  pong(value: number, now: Instant): boolean {
+    if (this.#sent === undefined || value !== this.#value) return false;
     const sample = now - this.#sent;
     this.#rtt = this.#rtt === undefined ? sample : this.#rtt + (sample - this.#rtt) / 8;
     this.#next = this.#sent + INTERVAL;
     this.#sent = undefined;
+    return true;
   }
 
   #deathAt(sent: Instant): Instant {

@@ -1,4 +1,5 @@
 import type { ByteStream, ByteStreamHandler } from '../carrier.ts';
+import type { Machine } from '../machine.ts';
 import type { Budget } from '../net/budget.ts';
 import { ByteQueue } from '../net/byte-queue.ts';
 import { Driver } from '../net/driver.ts';
@@ -16,6 +17,8 @@ export interface MuxTransport {
 export interface MuxHandler {
   /** The peer opened a stream: attach to it before returning, or reset it. */
   onStream(stream: ByteStream): void;
+  /** The peer has answered a ping: it is there, and `rtt` is known. */
+  onPong?(): void;
   /** The session is over, its streams have been reset. `problem` says how the peer broke the protocol, if it did. */
   onClose(reason: 'closed' | 'protocol' | 'timeout' | 'lost', problem?: string): void;
 }
@@ -37,11 +40,23 @@ export class Mux {
   #closed = false;
 
   constructor(options: SessionOptions, transport: MuxTransport, runtime: Runtime, handler: MuxHandler) {
-    this.#session = new YamuxSession(options, runtime.now());
-    this.#driver = new Driver(this, runtime, (output) => this.#onOutput(output));
+    const session = new YamuxSession(options, runtime.now());
+    this.#session = session;
+    const machine: Machine<SessionOutput> = {
+      pollOutput: () => session.pollOutput(),
+      pollTimeout: () => session.pollTimeout(),
+      // A ping is something to send, and no output says so.
+      handleTimeout: (now) => {
+        session.handleTimeout(now);
+        this.flush();
+      },
+    };
+    this.#driver = new Driver(machine, runtime, (output) => this.#onOutput(output));
     this.#transport = transport;
     this.#runtime = runtime;
     this.#handler = handler;
+    // Arms the first ping.
+    this.#driver.pump();
   }
 
   get rtt(): number | undefined {
@@ -137,6 +152,9 @@ export class Mux {
       case 'end':
         this.#streams.get(output.id)?.ended();
         break;
+      case 'pong':
+        this.#handler.onPong?.();
+        break;
       case 'finished':
         this.#streams.delete(output.id);
         break;
@@ -161,6 +179,8 @@ export class Mux {
     if (this.#closed) return;
     this.#closed = true;
     this.#driver.stop();
+    // Whatever ended it, the streams give back what they hold of the budgets.
+    this.#session.close();
     const farewell: Buffer[] = [];
     const size = this.#session.transmit(UNSENT_MARK, farewell);
     if (size > 0 && reason !== 'lost') this.#transport.send(farewell, size, () => {});
@@ -191,9 +211,10 @@ class MuxStream implements ByteStream {
     const early: Buffer[] = [];
     this.#early?.take(Number.POSITIVE_INFINITY, early);
     this.#early = undefined;
-    for (const chunk of early) handler.onData(chunk);
-    if (this.#over) handler.onReset();
-    else if (this.#earlyEnd) handler.onEnd();
+    // The handler may reset the stream from inside, and hears nothing more then.
+    for (const chunk of early) this.#handler?.onData(chunk);
+    if (this.#over) this.#handler?.onReset();
+    else if (this.#earlyEnd) this.#handler?.onEnd();
   }
 
   write(chunk: Buffer, more = false): boolean {

@@ -31,7 +31,7 @@ export class PrefacedStream implements ByteStream, ByteStreamHandler {
   readonly #early = new ByteQueue();
   #over: 'end' | 'reset' | undefined;
 
-  /** @param onPreface called at most once; a stream that ends before its preface is complete is forgotten */
+  /** @param onPreface called at most once; a stream that ends before its preface is complete is reset */
   constructor(stream: ByteStream, onPreface: (preface: Preface, stream: ByteStream) => void) {
     this.#stream = stream;
     this.#onPreface = onPreface;
@@ -42,9 +42,10 @@ export class PrefacedStream implements ByteStream, ByteStreamHandler {
     this.#handler = handler;
     const early: Buffer[] = [];
     this.#early.take(Number.POSITIVE_INFINITY, early);
-    for (const chunk of early) handler.onData(chunk);
-    if (this.#over === 'end') handler.onEnd();
-    if (this.#over === 'reset') handler.onReset();
+    // The handler may reset the stream from inside, and hears nothing more then.
+    for (const chunk of early) this.#handler?.onData(chunk);
+    if (this.#over === 'end') this.#handler?.onEnd();
+    if (this.#over === 'reset') this.#handler?.onReset();
   }
 
   write(chunk: Buffer, more?: boolean): boolean {
@@ -56,6 +57,7 @@ export class PrefacedStream implements ByteStream, ByteStreamHandler {
   }
 
   reset(): void {
+    this.#handler = undefined;
     this.#stream.reset();
   }
 
@@ -71,7 +73,8 @@ export class PrefacedStream implements ByteStream, ByteStreamHandler {
 
   onEnd(): void {
     this.#over = 'end';
-    this.#handler?.onEnd();
+    if (this.#filled < PREFACE_SIZE) this.#stream.reset();
+    else this.#handler?.onEnd();
   }
 
   onReset(): void {

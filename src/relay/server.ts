@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { ByteStream } from '../carrier.ts';
 import { BinarySocket } from '../net/binary-socket.ts';
@@ -45,11 +46,6 @@ export interface RelayServerHandler {
   onLinkClosed(link: RelayLink, usage: Usage): void;
 }
 
-interface DataSession {
-  readonly mux: Mux;
-  readonly session: string;
-}
-
 interface ActiveLink {
   readonly link: RelayLink;
   readonly started: number;
@@ -71,7 +67,7 @@ export class RelayServer {
   readonly #handler: RelayServerHandler;
   #limits: RelayLimits;
   #total: Budget;
-  readonly #sessions = new Map<string, DataSession>();
+  readonly #sessions = new Map<string, Mux>();
   readonly #links = new Map<string, ActiveLink>();
   readonly #publishers = new Map<string, Publisher>();
   readonly #buckets = new Map<string, { bucket: TokenBucket; links: number }>();
@@ -99,26 +95,26 @@ export class RelayServer {
   }
 
   /** A session's `/_data` connection is there. An older one of the same session is closed. */
-  attach(session: string, socket: WebSocket): void {
-    this.#sessions.get(session)?.mux.close();
-    const transport = new BinarySocket(socket, (socket as any)._socket, {
+  attach(session: string, socket: WebSocket, transport: Duplex): void {
+    this.#sessions.get(session)?.close();
+    const pipe = new BinarySocket(socket, transport, {
       onBytes: (chunk) => mux.receive(chunk),
       onClose: () => mux.lost(),
     });
     const options = { role: 'client', maxInbound: 0, maxWindow: MAX_WINDOW, budget: this.#total } as const;
-    const mux: Mux = new Mux(options, transport, this.#runtime, {
+    const mux: Mux = new Mux(options, pipe, this.#runtime, {
       onStream: (stream) => stream.reset(),
       onClose: () => {
-        if (this.#sessions.get(session)?.mux === mux) this.#sessions.delete(session);
+        if (this.#sessions.get(session) === mux) this.#sessions.delete(session);
       },
     });
-    this.#sessions.set(session, { mux, session });
+    this.#sessions.set(session, mux);
     for (const active of this.#links.values()) this.#bridge(active);
   }
 
   /** The session is over: its data connection and its links go. */
   detach(session: string): void {
-    this.#sessions.get(session)?.mux.close();
+    this.#sessions.get(session)?.close();
     for (const { link } of [...this.#links.values()]) {
       if (link.publisher === session || link.subscriber === session) this.closeLink(link.id);
     }
@@ -141,7 +137,7 @@ export class RelayServer {
   }
 
   close(): void {
-    for (const { mux } of [...this.#sessions.values()]) mux.close();
+    for (const mux of [...this.#sessions.values()]) mux.close();
     for (const active of [...this.#links.values()]) this.closeLink(active.link.id);
   }
 
@@ -152,8 +148,8 @@ export class RelayServer {
     if (active.bridge !== undefined || publisher === undefined || subscriber === undefined) return;
     active.attachTimer?.cancel();
     const { budget } = this.#publisher(link);
-    const near = subscriber.mux.open(budget);
-    const far = publisher.mux.open(budget);
+    const near = subscriber.open(budget);
+    const far = publisher.open(budget);
     if (near === undefined || far === undefined) {
       near?.reset();
       far?.reset();

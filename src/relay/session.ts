@@ -28,6 +28,8 @@ export type SessionOutput =
   | { readonly type: 'finished'; readonly id: number }
   /** A queue that was full has room again. */
   | { readonly type: 'drain'; readonly id: number }
+  /** A pong has come: `rtt` is known, or known better. */
+  | { readonly type: 'pong' }
   /** The session is over; nothing follows. `problem` is set when the peer broke the protocol. */
   | {
       readonly type: 'closed';
@@ -188,7 +190,9 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
   }
 
   pollTimeout(): Instant | undefined {
-    return this.#closed || this.#streams.size === 0 ? undefined : this.#heartbeat.deadline;
+    // A quiet session is not kept alive, but every session measures its path once.
+    const quiet = this.#streams.size === 0 && this.rtt !== undefined;
+    return this.#closed || quiet ? undefined : this.#heartbeat.deadline;
   }
 
   handleTimeout(now: Instant): void {
@@ -233,8 +237,8 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
   }
 
   #onPing(flags: number, value: number): void {
-    if ((flags & Flag.ack) !== 0) this.#heartbeat.pong(value, this.#now);
-    else this.#outbox.pong(value);
+    if ((flags & Flag.ack) === 0) this.#outbox.pong(value);
+    else if (this.#heartbeat.pong(value, this.#now)) this.#outputs.push({ type: 'pong' });
   }
 
   #onStreamFrame(type: number, flags: number, id: number, length: number): void {

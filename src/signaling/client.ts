@@ -127,7 +127,6 @@ export class SignalingClient {
   close(): void {
     this.#session.stop();
     this.#driver.pump();
-    this.#driver.stop();
   }
 
   #request(unsent: Unsent, onWaiting?: () => void, signal?: AbortSignal): Promise<Response> {
@@ -210,7 +209,7 @@ export class SignalingClient {
     const opening = new AbortController();
     this.#opening = opening;
     try {
-      const socket = await connectWebSocket({
+      const { websocket } = await connectWebSocket({
         address,
         path: '/_control',
         trust,
@@ -218,8 +217,8 @@ export class SignalingClient {
         timeout: CONNECT_TIMEOUT,
         signal: opening.signal,
       });
-      if (opening.signal.aborted) socket.terminate();
-      else this.#attach(socket);
+      if (opening.signal.aborted) websocket.terminate();
+      else this.#attach(websocket);
     } catch (error) {
       if (!opening.signal.aborted) this.#input((now) => this.#session.failed(asUnderpassError(error), now));
     }

@@ -1,6 +1,6 @@
 import type { Instant } from '../machine.ts';
 import { Deadlines, earliest } from './deadlines.ts';
-import type { Session } from './sessions.ts';
+import type { Session } from './records.ts';
 
 /** How long a client may take to prove itself, in milliseconds. */
 const AUTH_TIMEOUT = 10_000;

@@ -1,6 +1,6 @@
 import type { Instant } from '../machine.ts';
 import { Deadlines } from './deadlines.ts';
-import type { Session } from './sessions.ts';
+import type { Session } from './records.ts';
 
 /** How long an id can be used, in milliseconds. */
 const LIFETIME = 30_000;

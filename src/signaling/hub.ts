@@ -6,7 +6,7 @@ import { type Connection, Connections } from './connections.ts';
 import { DataIds } from './data-ids.ts';
 import { earliest } from './deadlines.ts';
 import type { HubOutput } from './hub-output.ts';
-import type { ServerLimits } from './limits.ts';
+import type { HubPolicy, ServerLimits } from './limits.ts';
 import { Links } from './links.ts';
 import {
   type ClientMessage,
@@ -16,21 +16,13 @@ import {
   parseClientMessage,
   type ServerMessage,
 } from './messages.ts';
+import type { Session } from './records.ts';
 import type { ClaimResult, Registration } from './registry.ts';
-import { type Session, Sessions } from './sessions.ts';
+import { Sessions } from './sessions.ts';
 import { Tunnels } from './tunnels.ts';
 
 /** Connections beyond the sessions allowed: clients that resume, and those that have yet to prove themselves. */
 const SPARE_CONNECTIONS = 1024;
-
-/** What a `reload` can change. */
-export interface HubPolicy {
-  readonly limits: ServerLimits;
-  /** Without tokens anyone may connect. */
-  readonly tokens: readonly string[];
-  /** Whether new links may look for a direct path. */
-  readonly direct: boolean;
-}
 
 export interface HubOptions extends HubPolicy {
   readonly version: string;
@@ -223,29 +215,36 @@ export class SignalingHub implements Machine<HubOutput> {
     this.#connections.heard(connection, now);
     switch (message.type) {
       case 'ping':
-        return this.#say(connection, { type: 'pong', timestamp: message.timestamp });
+        this.#say(connection, { type: 'pong', timestamp: message.timestamp });
+        break;
       case 'register':
-        return this.#accepts(session, message) ? this.#tunnels.register(session, message) : undefined;
+        if (this.#accepts(session, message)) this.#tunnels.register(session, message);
+        break;
       case 'unregister':
-        return this.#tunnels.unregister(session, message.name);
+        this.#tunnels.unregister(session, message.name);
+        break;
       case 'p2p_connect':
-        return this.#accepts(session, message) ? this.#links.connect(session, message) : undefined;
+        if (this.#accepts(session, message)) this.#links.connect(session, message);
+        break;
       case 'p2p_answer':
-        return this.#links.answer(session, message);
+        this.#links.answer(session, message);
+        break;
       case 'p2p_refuse':
-        return this.#links.refuse(session, message.link, message.code);
+        this.#links.refuse(session, message.link, message.code);
+        break;
       case 'p2p_close':
-        return this.#links.close(session, message.link, message.code);
+        this.#links.close(session, message.link, message.code);
+        break;
       case 'open_data':
-        return this.#openData(session, message.request_id, now);
+        this.#openData(session, message.request_id, now);
+        break;
       case 'auth':
         throw outOfTurn(message);
     }
   }
 
-  #accepts(session: Session, message: FromClient<'register' | 'p2p_connect'>): boolean {
-    if (this.#draining)
-      this.sessions.fail(session, message.request_id, new UnderpassError('server_restarting'));
+  #accepts(session: Session, { request_id }: FromClient<'register' | 'p2p_connect'>): boolean {
+    if (this.#draining) this.sessions.fail(session, request_id, new UnderpassError('server_restarting'));
     return !this.#draining;
   }
 

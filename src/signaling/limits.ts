@@ -24,6 +24,15 @@ export interface ServerLimits {
   readonly failed_auth_per_ip_per_minute: number;
 }
 
+/** What a `reload` can change. */
+export interface HubPolicy {
+  readonly limits: ServerLimits;
+  /** Without tokens anyone may connect. */
+  readonly tokens: readonly string[];
+  /** Whether new links may look for a direct path. */
+  readonly direct: boolean;
+}
+
 export const defaultLimits: ServerLimits = {
   sessions: 10_000,
   tunnels_per_session: 16,

@@ -4,10 +4,10 @@ import type { Gatekeeper } from './auth.ts';
 import { Deadlines } from './deadlines.ts';
 import type { HubOutput } from './hub-output.ts';
 import type { ServerLimits } from './limits.ts';
-import type { Link } from './link.ts';
 import type { FromClient } from './messages.ts';
+import type { Link, Session } from './records.ts';
 import type { Registration } from './registry.ts';
-import type { Session, Sessions } from './sessions.ts';
+import type { Sessions } from './sessions.ts';
 
 /** How long a publisher has to answer an offer, in milliseconds. */
 const OFFER_TIMEOUT = 10_000;

@@ -39,11 +39,11 @@ export class RateLimiter {
   /** Counts an event; false when it is one too many, which is then not counted. */
   take(key: string, now: Instant): boolean {
     const tokens = this.#tokens(key, now);
-    if (tokens < 1) return false;
+    const taken = tokens < 1 ? 0 : 1;
     this.#buckets.delete(key);
-    this.#buckets.set(key, { tokens: tokens - 1, at: now });
+    this.#buckets.set(key, { tokens: tokens - taken, at: now });
     this.#forget(now);
-    return true;
+    return taken === 1;
   }
 
   #tokens(key: string, now: Instant): number {

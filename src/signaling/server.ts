@@ -4,8 +4,9 @@ import type { Logger } from '../log.ts';
 import { Driver } from '../net/driver.ts';
 import type { Runtime } from '../net/runtime.ts';
 import type { WebSocketRoute } from '../net/websocket-server.ts';
-import { type HubPolicy, SignalingHub } from './hub.ts';
+import { SignalingHub } from './hub.ts';
 import type { HubOutput, LinkOpen } from './hub-output.ts';
+import type { HubPolicy } from './limits.ts';
 import { RateLimiter, rateKey } from './rate-limit.ts';
 import type { ClaimResult, NameRegistry } from './registry.ts';
 
@@ -104,8 +105,7 @@ export class SignalingServer {
       this.#sockets.delete(id);
       this.#input((now) => this.#hub.disconnect(id, code === 1000, now));
     });
-    // `close` follows every error.
-    socket.on('error', ignore);
+    socket.on('error', () => socket.terminate());
     this.#input((now) => this.#hub.connect(id, remoteAddress, now));
   }
 
@@ -180,8 +180,4 @@ export class SignalingServer {
     give(this.#options.runtime.now());
     this.#driver.pump();
   }
-}
-
-function ignore(): void {
-  // An EventEmitter without a listener for `error` would throw.
 }

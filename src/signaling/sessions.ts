@@ -2,34 +2,13 @@ import type { UnderpassError } from '../errors.ts';
 import type { Instant } from '../machine.ts';
 import { Deadlines } from './deadlines.ts';
 import type { HubOutput } from './hub-output.ts';
-import type { Link } from './link.ts';
 import { encode, type ServerMessage } from './messages.ts';
+import type { Session } from './records.ts';
 
 /** How long a session outlives its connection, in milliseconds. */
 const DETACHED_TIME = 40_000;
 /** Messages that wait for a client that is away. */
 const MAX_OUTBOX = 256;
-
-/** One client, for as long as it is remembered: it outlives its connection. */
-export interface Session {
-  /** What the server calls it. Not a secret, unlike `id`. */
-  readonly key: string;
-  /** What the client resumes it with. */
-  readonly id: string;
-  readonly identity: string;
-  /** Which token it came with, counted from 1; 0 for none. */
-  readonly token: number;
-  remoteAddress: string;
-  /** Undefined while the client is away. */
-  connection: number | undefined;
-  readonly outbox: string[];
-  /** Names that it publishes. */
-  readonly tunnels: Set<string>;
-  /** Claims that the registry has not answered. */
-  claims: number;
-  /** Links of which it is a party. */
-  readonly links: Set<Link>;
-}
 
 /** All sessions, attached to a connection or not, and what is said to them. */
 export class Sessions {

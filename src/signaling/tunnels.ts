@@ -2,8 +2,9 @@ import { UnderpassError } from '../errors.ts';
 import type { HubOutput } from './hub-output.ts';
 import type { ServerLimits } from './limits.ts';
 import type { FromClient } from './messages.ts';
+import type { Session } from './records.ts';
 import type { ClaimResult, Registration } from './registry.ts';
-import type { Session, Sessions } from './sessions.ts';
+import type { Sessions } from './sessions.ts';
 
 /** What tunnels need of their hub. */
 export interface TunnelsContext {

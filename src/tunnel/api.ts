@@ -2,7 +2,6 @@ import type { UnderpassError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { LinkMode } from '../signaling/offer.ts';
 import type { ServerConfig } from './config/server-config.ts';
-import type { TunnelEvent } from './events.ts';
 
 /** How to reach the server. */
 export interface ClientOptions {
@@ -47,14 +46,6 @@ export interface Tunnel {
   close(): Promise<void>;
 }
 
-/** One connection to a server, for any number of tunnels. */
-export declare class Client {
-  constructor(options: ClientOptions);
-  publish(options: PublishOptions, onEvent: (event: TunnelEvent) => void): Tunnel;
-  subscribe(options: SubscribeOptions, onEvent: (event: TunnelEvent) => void): Tunnel;
-  close(): Promise<void>;
-}
-
 /** A server that accepts connections. */
 export interface RunningServer {
   /** As `wss://0.0.0.0:4040`. */
@@ -69,8 +60,3 @@ export interface RunningServer {
   drain(graceMs: number): Promise<void>;
   close(): Promise<void>;
 }
-
-export declare function startServer(
-  config: ServerConfig,
-  options?: { readonly logger?: Logger; readonly stateDir?: string },
-): Promise<RunningServer>;

@@ -96,10 +96,12 @@ export class Channel implements ChannelSink {
     this.#ending = true;
   }
 
-  /** Ends the channel at once, both ways, and tells the peer why. */
+  /** Ends the channel at once, both ways, and tells the peer why. No more outputs follow. */
   reset(code: number): void {
     if (this.#over) return;
     this.#resetDue = code;
+    this.#outputs = [];
+    this.#outputsTaken = 0;
     this.#finish();
   }
 
@@ -122,7 +124,8 @@ export class Channel implements ChannelSink {
       // What follows the end of a channel means nothing.
       if (this.#over) return;
       this.#outputs.push({ type: 'reset', code: ResetCode.protocolError, problem: error.message });
-      this.reset(ResetCode.protocolError);
+      this.#resetDue = ResetCode.protocolError;
+      this.#finish();
     }
   }
 

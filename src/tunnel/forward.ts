@@ -30,6 +30,8 @@ export class Forward implements ChannelUser {
     this.#socket = socket;
     this.#onOver = onOver;
     socket.setNoDelay(true);
+    // 'close' follows every error and says all that the peer can be told.
+    socket.on('error', () => socket.destroy());
   }
 
   start(channel: ChannelStream): void {
@@ -41,8 +43,6 @@ export class Forward implements ChannelUser {
     });
     socket.on('end', () => channel.end());
     socket.on('drain', () => this.#onSocketDrain());
-    // 'close' follows every error and says all that the peer can be told.
-    socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#onSocketClose());
   }
 
@@ -73,7 +73,7 @@ export class Forward implements ChannelUser {
   onOver(code: number | undefined, problem: string | undefined): void {
     this.#over = true;
     // The application must not take a reset for a proper end.
-    if (code !== undefined) this.#socket.resetAndDestroy();
+    if (code !== undefined) resetOrDestroy(this.#socket);
     this.#onOver(code, problem);
   }
 
@@ -108,10 +108,17 @@ export class Forward implements ChannelUser {
   }
 
   #onSocketClose(): void {
-    if (this.#over) return;
+    // Both directions of the socket ended properly: what the channel still holds goes out, and `onOver` follows.
+    if (this.#over || (this.#socket.readableEnded && this.#socket.writableFinished)) return;
     this.#over = true;
     this.#waiting.clear();
     this.#channel?.reset(this.#failure);
     this.#onOver(this.#failure, undefined);
   }
+}
+
+/** A reset waits for the connection; a socket that has none yet is simply given up. */
+function resetOrDestroy(socket: Socket): void {
+  if (socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -49,7 +49,7 @@ function greet(socket: WebSocket): void {
 }
 
 async function connect(url: string, trust: Trust = {}, path = '/_control', timeout = 5000) {
-  const socket = await connectWebSocket({
+  const { websocket: socket } = await connectWebSocket({
     address: parseServerAddress(url),
     path,
     trust,

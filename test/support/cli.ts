@@ -9,7 +9,7 @@ import type {
   SubscribeOptions,
   TunnelEvent,
 } from '../../src/index.ts';
-import { silentLogger } from '../../src/log.ts';
+import { type Logger, silentLogger } from '../../src/log.ts';
 
 type Opened = {
   readonly options: PublishOptions | SubscribeOptions;
@@ -62,7 +62,8 @@ export class FakeWorld {
       this.loggers.push(`${level} ${format}`);
       const keep = (message: string, fields?: object) =>
         void this.logged.push(`${message} ${JSON.stringify(fields)}`);
-      return { ...silentLogger, info: keep, error: keep };
+      const logger: Logger = { ...silentLogger, info: keep, error: keep, scope: () => logger };
+      return logger;
     },
     createClient: (options) => {
       this.clients.push(options);

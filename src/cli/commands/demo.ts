@@ -3,7 +3,7 @@ import type { Context } from '../context.ts';
 import { fetchFile } from '../demo/fetch.ts';
 import { serveFiles } from '../demo/file-server.ts';
 import { createFiles, type DemoFile } from '../demo/files.ts';
-import { buildStage, type Stage } from '../demo/stage.ts';
+import { buildStage, type Service, type Stage } from '../demo/stage.ts';
 import type { DemoFlags } from '../flags.ts';
 import { parsePort } from '../settings.ts';
 import type { View } from '../views/view.ts';
@@ -16,11 +16,11 @@ export async function demo(
   flags: DemoFlags,
 ): Promise<number> {
   const logger = context.createLogger(flags.logLevel ?? 'warn', flags.logFormat ?? 'pretty');
-  const perform = async (localPort: number, act: (stage: Stage) => Promise<void>) => {
-    const stage = await buildStage(localPort, context, logger);
+  const perform = async (service: Service, act: (stage: Stage) => Promise<void>) => {
+    const stage = await buildStage(service, context, logger);
     try {
       const { server, listen } = stage;
-      view.show({ event: 'demo', server, service: `localhost:${localPort}`, listen });
+      view.show({ event: 'demo', server, service: `${service.localHost}:${service.localPort}`, listen });
       await Promise.race([act(stage), context.signals.stopped, stage.failed.then(rethrow)]);
     } finally {
       await stage.close();
@@ -28,11 +28,15 @@ export async function demo(
     return 0;
   };
 
-  if (port !== undefined) return perform(parsePort(port), () => new Promise(() => {}));
+  if (port !== undefined) {
+    const untilStopped = () => new Promise<void>(() => {});
+    return perform({ localHost: 'localhost', localPort: parsePort(port) }, untilStopped);
+  }
   const files = createFiles();
   const fileServer = await serveFiles(files);
   try {
-    return await perform(fileServer.port, (stage) => fetchAll(files, stage, view));
+    const service = { localHost: '127.0.0.1', localPort: fileServer.port };
+    return await perform(service, (stage) => fetchAll(files, stage, view));
   } finally {
     await fileServer.close();
   }

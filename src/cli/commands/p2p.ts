@@ -25,7 +25,7 @@ import { runTunnels } from './tunnels.ts';
 /** `underpass p2p`: one tunnel, from flags. */
 export async function p2p(context: Context, view: View, port: string, flags: P2pFlags): Promise<number> {
   const tunnel = toTunnel(port, flags, context, view);
-  const access = findServer(flags, context);
+  const access = findServer(flags, tunnel.options.secret, context);
   return runTunnels({ ...flags, access, tunnels: [tunnel], labelled: false }, context, view);
 }
 
@@ -59,13 +59,13 @@ function findSecret(flags: P2pFlags, context: Context, view: View): string {
 
 /**
  * The file's server counts where neither a flag nor the environment names one; its token and its trust belong to that
- * server and are not shown to another.
+ * server and are not shown to another. With a secret at hand, those of the file's tunnels are left unread.
  */
-function findServer(flags: P2pFlags, context: Context): ServerAccess {
+function findServer(flags: P2pFlags, secret: string, context: Context): ServerAccess {
   const environment = environmentOf(context);
   const file = defaultConfigPath(context);
   const needed = flags.server === undefined && environment.server === undefined && existsSync(file);
-  return serverAccess(flags, environment, needed ? loadClientConfig(file) : {});
+  return serverAccess(flags, environment, needed ? loadClientConfig(file, { secret }) : {});
 }
 
 function refuse(wrong: boolean, problem: string): void {

@@ -18,7 +18,7 @@ export async function server(context: Context, view: View, flags: ServerFlags): 
     listen: running.listen,
     fingerprint: running.fingerprint ?? null,
   });
-  context.signals.onHangup(() => reload(running, flags, logger));
+  context.signals.onHangup(() => reload(running, flags, logger.scope('config')));
   const reason = await context.signals.stopped;
   if (reason === 'SIGTERM') {
     view.show({ event: 'draining', seconds: DRAIN_SECONDS });
@@ -38,7 +38,7 @@ function load({ config, listen, token, direct, logLevel, logFormat }: ServerFlag
 function reload(running: RunningServer, flags: ServerFlags, logger: Logger): void {
   try {
     running.reload(load(flags));
-    logger.info('configuration read again', { file: flags.config ?? 'none' });
+    logger.info('read again', { file: flags.config ?? 'none' });
   } catch (thrown) {
     const { code, message } = asUnderpassError(thrown);
     logger.error('the configuration is not usable; the old one stays', { code, problem: message });

@@ -7,6 +7,12 @@ import { loadServerConfig, type Tunnel, type TunnelEvent } from '../../index.ts'
 import type { Logger } from '../../log.ts';
 import type { Context } from '../context.ts';
 
+/** What is published. */
+export interface Service {
+  readonly localHost: string;
+  readonly localPort: number;
+}
+
 /** A server, a publisher and a subscriber in this process. */
 export interface Stage {
   readonly server: string;
@@ -20,8 +26,8 @@ export interface Stage {
 const NAME = 'demo';
 const READY_SECONDS = 30;
 
-/** Builds a tunnel around a port of this machine, with a secret of its own. What it keeps on disk goes with it. */
-export async function buildStage(localPort: number, context: Context, logger: Logger): Promise<Stage> {
+/** Builds a tunnel around a service, with a secret of its own. What it keeps on disk goes with it. */
+export async function buildStage(service: Service, context: Context, logger: Logger): Promise<Stage> {
   const cleanups: (() => Promise<void>)[] = [];
   const close = async () => {
     for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
@@ -45,7 +51,7 @@ export async function buildStage(localPort: number, context: Context, logger: Lo
     const secret = randomBytes(16).toString('base64url');
     const publisher = connect('publisher');
     const [published] = await ready((onEvent) =>
-      publisher.publish({ name: NAME, secret, localPort }, onEvent),
+      publisher.publish({ ...service, name: NAME, secret }, onEvent),
     );
     const subscriber = connect('subscriber');
     const [subscribed, listen] = await ready((onEvent) =>

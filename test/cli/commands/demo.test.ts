@@ -61,14 +61,14 @@ function pretendTunnel(
   return { folders, secrets, context: { ...world.context, createClient, startServer } };
 }
 
-function perform(world: FakeWorld, context: Context, port?: string) {
+function perform(context: Context, port?: string) {
   return demo(context, new JsonView(context.stdout, context.now), port, {});
 }
 
 test('fetches every file, checks every byte, and leaves nothing behind', async () => {
   const world = new FakeWorld();
   const { context, folders, secrets } = pretendTunnel(world);
-  expect(await perform(world, context)).toBe(0);
+  expect(await perform(context)).toBe(0);
   const fetched = world.json.filter(({ event }) => event === 'fetched');
   expect(fetched.map(({ file, bytes, ok }) => [file, bytes, ok])).toEqual([
     ['small.bin', 1024, true],
@@ -93,7 +93,7 @@ test('one wrong bit is noticed', async () => {
     },
   });
   const { context, folders } = pretendTunnel(world, (socket) => socket.pipe(flip));
-  await expect(perform(world, context)).rejects.toThrow('small.bin arrived with other bytes');
+  await expect(perform(context)).rejects.toThrow('small.bin arrived with other bytes');
   expect(world.json.at(-1)).toMatchObject({ event: 'fetched', ok: false });
   expect(folders.map((folder) => existsSync(folder))).toEqual([false]);
 });
@@ -109,7 +109,7 @@ test('a connection that is cut in the middle is an error, not a hang', async () 
     return socket;
   };
   const { context } = pretendTunnel(world, cut);
-  await expect(perform(world, context)).rejects.toThrow(/aborted|ECONNRESET|socket hang up/);
+  await expect(perform(context)).rejects.toThrow(/aborted|ECONNRESET|socket hang up/);
 });
 
 test('around a service of the user it stays until it is told to stop', async () => {
@@ -119,7 +119,7 @@ test('around a service of the user it stays until it is told to stop', async () 
   await new Promise((resolve) => service.once('listening', resolve));
   const { context } = pretendTunnel(world);
   const { port } = service.address() as AddressInfo;
-  const code = perform(world, context, String(port));
+  const code = perform(context, String(port));
   while (world.json.length === 0) await new Promise(setImmediate);
   const { listen, service: named } = world.json[0] ?? {};
   expect(named).toBe(`localhost:${port}`);
@@ -136,11 +136,11 @@ test('a tunnel that cannot be built ends the demo with its error', async () => {
   const { context, folders } = pretendTunnel(world);
   const failing = { closed: Promise.resolve(new UnderpassError('server_untrusted')), close: async () => {} };
   const createClient = () => ({ publish: () => failing, subscribe: () => failing, close: async () => {} });
-  await expect(perform(world, { ...context, createClient })).rejects.toMatchObject({
+  await expect(perform({ ...context, createClient })).rejects.toMatchObject({
     code: 'server_untrusted',
   });
   expect(folders.map((folder) => existsSync(folder))).toEqual([false]);
-  await expect(perform(world, context, 'x')).rejects.toMatchObject({ code: 'port_invalid' });
+  await expect(perform(context, 'x')).rejects.toMatchObject({ code: 'port_invalid' });
 });
 
 test('the files are random, and hash to what they say', () => {

@@ -1,0 +1,40 @@
+import type { FromClient } from './messages.ts';
+
+/** Where a link stands: asking the registry, waiting for a publisher, waiting for its answer, or agreed. */
+export type LinkState = 'looking' | 'parked' | 'offered' | 'open' | 'closed';
+
+/** What the server knows about one subscriber's way to one publisher. */
+export interface Link {
+  readonly id: string;
+  readonly name: string;
+  /** The `p2p_connect` that it began with. */
+  readonly requestId: string;
+  readonly subscriber: Session;
+  state: LinkState;
+  /** Until it has been offered. */
+  request: FromClient<'p2p_connect'> | undefined;
+  /** Since it has been offered. */
+  publisher: Session | undefined;
+  direct: boolean;
+}
+
+/** One client, for as long as it is remembered: it outlives its connection. */
+export interface Session {
+  /** What the server calls it. Not a secret, unlike `id`. */
+  readonly key: string;
+  /** What the client resumes it with. */
+  readonly id: string;
+  readonly identity: string;
+  /** Which token it came with, counted from 1; 0 for none. */
+  readonly token: number;
+  remoteAddress: string;
+  /** Undefined while the client is away. */
+  connection: number | undefined;
+  readonly outbox: string[];
+  /** Names that it publishes. */
+  readonly tunnels: Set<string>;
+  /** Claims that the registry has not answered. */
+  claims: number;
+  /** Links of which it is a party. */
+  readonly links: Set<Link>;
+}

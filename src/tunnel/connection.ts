@@ -1,0 +1,180 @@
+import { parseFingerprint } from '../certificate.ts';
+import { asUnderpassError, type ErrorCode, UnderpassError } from '../errors.ts';
+import type { Identity } from '../identity.ts';
+import type { Logger } from '../log.ts';
+import { formatAddress, parseServerAddress, type ServerAddress } from '../net/address.ts';
+import type { Runtime } from '../net/runtime.ts';
+import type { Trust } from '../net/trust.ts';
+import { connectWebSocket, type OpenWebSocket } from '../net/websocket-client.ts';
+import { RelayClient } from '../relay/client.ts';
+import { SignalingClient, type ToldLimits } from '../signaling/client.ts';
+import { defaultLimits } from '../signaling/limits.ts';
+import type { FromServer } from '../signaling/messages.ts';
+import { VERSION } from '../version.ts';
+import type { ClientOptions } from './api.ts';
+import type { Store } from './store.ts';
+
+/** A tunnel, as the connection it lives on sees it. */
+export interface Tenant {
+  /** The name it publishes; undefined for a subscriber. Offers for it come here. */
+  readonly publishes: string | undefined;
+  /** `resumed`: the server still knows this tunnel's names and links. */
+  onOnline(resumed: boolean): void;
+  /** The connection is being built again; requests have failed, links live on for a while. */
+  onOffline(error: UnderpassError): void;
+  /** The connection is over, for good. */
+  onFatal(error: UnderpassError): void;
+  onOffer(offer: FromServer<'p2p_offer'>): void;
+  /** The server says that a link is over. */
+  onLinkClosed(link: string, code: ErrorCode | undefined): void;
+  onReplaced(): void;
+}
+
+const DATA_CONNECT_TIMEOUT = 10_000;
+
+/** The connection to one server that all tunnels of a client share: signaling, and the data connection when there is a link. */
+export class Connection {
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly store: Store;
+  readonly relay: RelayClient;
+  /** `host:port`, under which keys and known publishers are kept. */
+  readonly server: string;
+  readonly #options: ClientOptions;
+  readonly #address: ServerAddress;
+  readonly #trust: Trust;
+  readonly #tenants = new Set<Tenant>();
+  #identity: Identity | undefined;
+  #signaling: SignalingClient | undefined;
+  #limits: ToldLimits = defaultLimits;
+  #starting: Promise<void> | undefined;
+  #over: UnderpassError | undefined;
+
+  /** Throws `address_invalid` and `argument_invalid`. */
+  constructor(options: ClientOptions, runtime: Runtime, log: Logger, store: Store) {
+    this.#options = options;
+    this.runtime = runtime;
+    this.log = log;
+    this.store = store;
+    this.#address = parseServerAddress(options.server);
+    this.server = formatAddress(this.#address.host, this.#address.port);
+    this.#trust = { fingerprint: pin(options.serverFingerprint), insecure: options.insecure };
+    this.relay = new RelayClient({ runtime, connect: () => this.#connectData() });
+  }
+
+  get online(): boolean {
+    return this.#signaling?.online ?? false;
+  }
+
+  /** This user's key for the server. Tenants are told things only after it is there. */
+  get identity(): Identity {
+    if (this.#identity === undefined) throw new UnderpassError('internal', { problem: 'no identity yet' });
+    return this.#identity;
+  }
+
+  get signaling(): SignalingClient {
+    if (this.#signaling === undefined) throw new UnderpassError('server_lost');
+    return this.#signaling;
+  }
+
+  /** Channels that a link may have on this server. */
+  get channelsPerLink(): number {
+    return this.#limits.streams_per_link;
+  }
+
+  /** Whether what is lost is built again. */
+  get reconnect(): boolean {
+    return this.#options.reconnect ?? true;
+  }
+
+  /** A tunnel moves in. It is told at once what state the connection is in; the first one starts it. */
+  add(tenant: Tenant): void {
+    this.#tenants.add(tenant);
+    if (this.#over !== undefined) tenant.onFatal(this.#over);
+    else if (this.online) tenant.onOnline(false);
+    this.#starting ??= this.#start();
+  }
+
+  remove(tenant: Tenant): void {
+    this.#tenants.delete(tenant);
+  }
+
+  close(): void {
+    this.#end(new UnderpassError('server_lost'));
+  }
+
+  async #start(): Promise<void> {
+    try {
+      this.#identity = await this.store.identity(this.server);
+    } catch (error) {
+      this.#end(asUnderpassError(error));
+    }
+    if (this.#over !== undefined || this.#identity === undefined) return;
+    this.#signaling = new SignalingClient({
+      address: this.#address,
+      trust: this.#trust,
+      identity: this.#identity,
+      token: this.#options.token,
+      version: VERSION,
+      runtime: this.runtime,
+      handler: {
+        onOnline: (resumed, limits) => {
+          this.#limits = limits;
+          this.log.info('connected', { server: this.server, resumed });
+          this.#tell((tenant) => tenant.onOnline(resumed));
+        },
+        onOffline: (error, retryInMs) => {
+          this.log.info('disconnected', { code: error.code, retry_in_ms: retryInMs });
+          if (this.reconnect) this.#tell((tenant) => tenant.onOffline(error));
+          else this.#end(error);
+        },
+        onFatal: (error) => this.#end(error),
+        onOffer: (offer) => this.#onOffer(offer),
+        onLinkClosed: (link, code) => this.#tell((tenant) => tenant.onLinkClosed(link, code)),
+        onReplaced: (name) => this.#tell((tenant) => tenant.publishes === name && tenant.onReplaced()),
+      },
+    });
+    this.#signaling.start();
+  }
+
+  #onOffer(offer: FromServer<'p2p_offer'>): void {
+    for (const tenant of this.#tenants) {
+      if (tenant.publishes === offer.name) {
+        tenant.onOffer(offer);
+        return;
+      }
+    }
+    this.signaling.refuse(offer.link, 'tunnel_not_found');
+  }
+
+  async #connectData(): Promise<OpenWebSocket> {
+    const id = await this.signaling.openData();
+    return connectWebSocket({
+      address: this.#address,
+      path: `/_data/${id}`,
+      trust: this.#trust,
+      maxPayload: defaultLimits.frame_bytes,
+      timeout: DATA_CONNECT_TIMEOUT,
+    });
+  }
+
+  #tell(say: (tenant: Tenant) => void): void {
+    for (const tenant of [...this.#tenants]) say(tenant);
+  }
+
+  #end(error: UnderpassError): void {
+    if (this.#over !== undefined) return;
+    this.#over = error;
+    this.#signaling?.close();
+    this.relay.close();
+    this.#tell((tenant) => tenant.onFatal(error));
+    this.#tenants.clear();
+  }
+}
+
+function pin(fingerprint: string | undefined): Buffer | undefined {
+  if (fingerprint === undefined) return undefined;
+  const parsed = parseFingerprint(fingerprint);
+  if (parsed !== undefined) return parsed;
+  throw new UnderpassError('argument_invalid', { problem: `'${fingerprint}' is not a SHA-256 fingerprint` });
+}

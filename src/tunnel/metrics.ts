@@ -1,0 +1,90 @@
+import { createServer, type Server } from 'node:http';
+import { Counter, Gauge, Registry } from 'prom-client';
+import { UnderpassError } from '../errors.ts';
+
+/** What a server has at the moment. */
+export interface Counts {
+  readonly sessions: number;
+  readonly tunnels: number;
+  readonly links: number;
+}
+
+/** A server's figures, in Prometheus' words. Tunnel names are not labels: anybody can make as many as they like. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #relayed: Counter<'direction' | 'token'>;
+  readonly #errors: Counter<'code'>;
+  #http: Server | undefined;
+
+  constructor(counts: () => Counts) {
+    const registers = [this.#registry];
+    for (const [name, help] of GAUGES) {
+      new Gauge({
+        name: `underpass_${name}`,
+        help,
+        registers,
+        collect() {
+          this.set(counts()[name]);
+        },
+      });
+    }
+    this.#relayed = new Counter({
+      name: 'underpass_relayed_bytes_total',
+      help: 'Bytes relayed, counted once: up from subscribers to publishers, down back; by number of the publisher’s token.',
+      labelNames: ['direction', 'token'],
+      registers,
+    });
+    this.#errors = new Counter({
+      name: 'underpass_errors_total',
+      help: 'Errors that clients were told, by code.',
+      labelNames: ['code'],
+      registers,
+    });
+  }
+
+  relayed(direction: 'up' | 'down', token: number, bytes: number): void {
+    this.#relayed.inc({ direction, token }, bytes);
+  }
+
+  failed(code: string): void {
+    this.#errors.inc({ code });
+  }
+
+  /** Serves `/metrics` and `/healthz`; resolves with the port. Throws `listen_failed`. */
+  async listen(host: string, port: number): Promise<number> {
+    const http = createServer((request, response) => {
+      if (request.url === '/healthz') response.end('ok\n');
+      else if (request.url === '/metrics') void this.#serve(response);
+      else response.writeHead(404).end('Not found.\n');
+    });
+    this.#http = http;
+    await new Promise<void>((resolve, reject) => {
+      http.on('error', (error) =>
+        reject(new UnderpassError('listen_failed', { host, port, problem: error.message })),
+      );
+      http.listen({ host, port }, resolve);
+    });
+    const address = http.address();
+    return typeof address === 'object' && address !== null ? address.port : port;
+  }
+
+  close(): void {
+    this.#http?.close();
+    this.#http?.closeAllConnections();
+  }
+
+  async #serve(response: {
+    setHeader(name: string, value: string): unknown;
+    end(text: string): unknown;
+  }): Promise<void> {
+    const text = await this.#registry.metrics();
+    response.setHeader('content-type', this.#registry.contentType);
+    response.end(text);
+  }
+}
+
+const GAUGES: readonly (readonly [keyof Counts, string])[] = [
+  ['sessions', 'Clients connected, or expected back.'],
+  ['tunnels', 'Names published.'],
+  ['links', 'Links relayed.'],
+];

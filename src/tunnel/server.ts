@@ -1,0 +1,209 @@
+import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { DEFAULT_CIPHERS } from 'node:tls';
+import { fingerprintOf, formatFingerprint } from '../certificate.ts';
+import { UnderpassError } from '../errors.ts';
+import { type Logger, silentLogger } from '../log.ts';
+import { formatAddress } from '../net/address.ts';
+import { parseTrustedProxies } from '../net/client-address.ts';
+import { systemRuntime } from '../net/runtime.ts';
+import { WebSocketListener, type WebSocketRoute } from '../net/websocket-server.ts';
+import { type RelayLink, RelayServer, type Usage } from '../relay/server.ts';
+import type { LinkOpen } from '../signaling/hub-output.ts';
+import { MemoryRegistry } from '../signaling/registry.ts';
+import { SignalingServer } from '../signaling/server.ts';
+import { VERSION } from '../version.ts';
+import type { RunningServer } from './api.ts';
+import type { ServerConfig } from './config/server-config.ts';
+import { Metrics } from './metrics.ts';
+import { Store, userDirectories } from './store.ts';
+
+export interface ServerOptions {
+  readonly logger?: Logger;
+  /** Where the certificate that the server makes for itself is kept. Default `~/.underpass`. */
+  readonly stateDir?: string;
+}
+
+/** Starts a server. Rejects with `port_in_use`, `listen_failed`, `file_unreadable`, `file_unwritable`, `address_invalid`. */
+export async function startServer(config: ServerConfig, options: ServerOptions = {}): Promise<RunningServer> {
+  const server = new Server(config, options, await readCertificate(config, options.stateDir));
+  await server.start();
+  return server;
+}
+
+/** Signaling, relay and metrics behind one port. */
+class Server implements RunningServer {
+  readonly #config: ServerConfig;
+  readonly #log: Logger;
+  readonly #certificate: Certificate | undefined;
+  readonly #listener: WebSocketListener;
+  readonly #signaling: SignalingServer;
+  readonly #relay: RelayServer;
+  readonly #metrics: Metrics;
+  /** Which token each link counts for, by link id. */
+  readonly #tokens = new Map<string, number>();
+  #port = 0;
+  #onQuiet: (() => void) | undefined;
+
+  constructor(
+    config: ServerConfig,
+    { logger = silentLogger }: ServerOptions,
+    certificate: Certificate | undefined,
+  ) {
+    this.#config = config;
+    this.#log = logger.scope('server');
+    this.#certificate = certificate;
+    this.#metrics = new Metrics(() => this.#signaling.counts);
+    this.#relay = new RelayServer(config.limits, systemRuntime, {
+      onBytes: (link, direction, bytes) => this.#metrics.relayed(direction, this.#tokenOf(link), bytes),
+      onLinkClosed: (link, usage) => this.#onRelayClosed(link, usage),
+    });
+    this.#signaling = new SignalingServer({
+      ...policyOf(config),
+      version: VERSION,
+      registry: new MemoryRegistry(),
+      runtime: systemRuntime,
+      log: logger.scope('signaling'),
+      hooks: {
+        onLinkOpen: (link) => this.#onLinkOpen(link),
+        onLinkClosed: (link) => this.#relay.closeLink(idOf(link)),
+        onSessionClosed: (session) => this.#relay.detach(session),
+        onFailure: (error) => this.#metrics.failed(error.code),
+      },
+    });
+    this.#listener = new WebSocketListener({
+      tls: certificate && { ...certificate, minVersion: 'TLSv1.2', ciphers: CIPHERS, honorCipherOrder: true },
+      trustedProxies: parseTrustedProxies(config.trustedProxies),
+      allow: (address) => this.#signaling.allow(address),
+      routes: [this.#signaling.route, this.#dataRoute()],
+    });
+  }
+
+  get host(): string {
+    return this.#config.listen.host;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get listen(): string {
+    return `${this.#config.listen.secure ? 'wss' : 'ws'}://${formatAddress(this.host, this.#port)}`;
+  }
+
+  get fingerprint(): string | undefined {
+    return (
+      this.#certificate && formatFingerprint(fingerprintOf(new X509Certificate(this.#certificate.cert).raw))
+    );
+  }
+
+  async start(): Promise<void> {
+    const { listen, metrics } = this.#config;
+    if (metrics !== undefined) {
+      const port = await this.#metrics.listen(metrics.host, metrics.port);
+      this.#log.info('metrics', { listen: formatAddress(metrics.host, port) });
+    }
+    try {
+      const address = await this.#listener.listen(listen.host, listen.port);
+      this.#port = address.port;
+    } catch (error) {
+      this.#metrics.close();
+      throw error;
+    }
+    this.#log.info('listening', { listen: this.listen, tokens: this.#config.tokens.length });
+  }
+
+  reload(config: ServerConfig): void {
+    this.#signaling.reload(policyOf(config));
+    this.#relay.reload(config.limits);
+  }
+
+  async drain(graceMs: number): Promise<void> {
+    this.#listener.stopListening();
+    this.#signaling.drain();
+    if (this.#relay.linkCount === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onQuiet = resolve;
+      systemRuntime.setTimer(graceMs, resolve);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#signaling.close();
+    this.#relay.close();
+    this.#metrics.close();
+    await this.#listener.close();
+  }
+
+  #dataRoute(): WebSocketRoute {
+    return {
+      path: /^\/_data\/([0-9a-f]{32})$/,
+      maxPayload: () => this.#config.limits.frame_bytes,
+      admit: (id) => {
+        const session = this.#signaling.takeDataSession(id);
+        if (session === undefined) return 404;
+        return (socket, transport) => this.#relay.attach(session, socket, transport);
+      },
+    };
+  }
+
+  #onLinkOpen(link: LinkOpen): void {
+    if (!this.#relay.hasRoom) {
+      this.#signaling.linkClosed(link.link, 'too_many_links');
+      return;
+    }
+    this.#tokens.set(link.link, link.token);
+    const { name: tunnel, publisher, subscriber } = link;
+    this.#relay.openLink({ id: idOf(link.link), tunnel, publisher, subscriber });
+  }
+
+  /** The one line of the log that says what a link has cost. */
+  #onRelayClosed(link: RelayLink, { up, down, milliseconds }: Usage): void {
+    const token = this.#tokenOf(link);
+    const seconds = Math.round(milliseconds / 1000);
+    this.#log.info('link closed', { tunnel: link.tunnel, token, up_bytes: up, down_bytes: down, seconds });
+    const id = link.id.toString('base64url');
+    this.#tokens.delete(id);
+    this.#signaling.linkClosed(id);
+    if (this.#relay.linkCount === 0) this.#onQuiet?.();
+  }
+
+  #tokenOf(link: RelayLink): number {
+    return this.#tokens.get(link.id.toString('base64url')) ?? 0;
+  }
+}
+
+/** The cheapest strong cipher first: what matters is encrypted a second time, between the peers. */
+const CIPHERS = ['TLS_AES_128_GCM_SHA256', DEFAULT_CIPHERS].join(':');
+
+interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+async function readCertificate(
+  config: ServerConfig,
+  stateDir: string | undefined,
+): Promise<Certificate | undefined> {
+  if (!config.listen.secure) return undefined;
+  const { tls } = config;
+  if (tls === undefined) return new Store(stateDir ?? userDirectories().state).serverCertificate();
+  return { cert: await readPem(tls.cert), key: await readPem(tls.key) };
+}
+
+async function readPem(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    throw new UnderpassError('file_unreadable', { file, problem }, { cause });
+  }
+}
+
+function policyOf({ limits, tokens, directEnabled }: ServerConfig) {
+  return { limits, tokens, direct: directEnabled };
+}
+
+function idOf(link: string): Buffer {
+  return Buffer.from(link, 'base64url');
+}

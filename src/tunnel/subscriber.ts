@@ -1,0 +1,191 @@
+import type { Socket } from 'node:net';
+import { asUnderpassError, type ErrorCode, UnderpassError } from '../errors.ts';
+import { deriveTunnelKey, identityFingerprint, peerKey, secretHash } from '../identity.ts';
+import type { Timer } from '../net/runtime.ts';
+import { Backoff } from '../signaling/backoff.ts';
+import type { SubscribeOptions } from './api.ts';
+import { ResetCode } from './channel-frame.ts';
+import type { Connection, Tenant } from './connection.ts';
+import type { TunnelEvent } from './events.ts';
+import { Forward } from './forward.ts';
+import type { Link } from './link.ts';
+import { type EstablishedLink, requestLink } from './link-setup.ts';
+import { LocalListener } from './local-listener.ts';
+import { BaseTunnel } from './tunnel.ts';
+
+/** Brings a friend's service to a local port: binds the port, and keeps a link to whoever publishes the name. */
+export class Subscriber extends BaseTunnel implements Tenant {
+  readonly publishes = undefined;
+  readonly #connection: Connection;
+  readonly #options: SubscribeOptions;
+  readonly #listener: LocalListener;
+  readonly #backoff: Backoff;
+  #listen = '';
+  #key: Buffer | undefined;
+  #link: Link | undefined;
+  /** A link is being built; aborting it ends the attempt. */
+  #attempt: AbortController | undefined;
+  #retry: Timer | undefined;
+
+  constructor(connection: Connection, options: SubscribeOptions, onEvent: (event: TunnelEvent) => void) {
+    super(onEvent);
+    const { runtime } = connection;
+    this.#connection = connection;
+    this.#options = options;
+    this.#listener = new LocalListener(runtime, (socket) => this.#serve(socket));
+    this.#backoff = new Backoff(() => runtime.randomBytes(4).readUInt32BE() / 2 ** 32);
+    void this.#start();
+  }
+
+  onOnline(resumed: boolean): void {
+    // After a resume a link that lived on is still good, and so is an attempt that the server remembers.
+    if (resumed && this.#link !== undefined) this.#announce();
+    else this.#seek();
+  }
+
+  onOffline(error: UnderpassError): void {
+    this.complain(error);
+  }
+
+  onFatal(error: UnderpassError): void {
+    void this.end(error);
+  }
+
+  onOffer(): void {}
+
+  onReplaced(): void {}
+
+  /** The link's own stream says the same, and sooner. */
+  onLinkClosed(_link: string, _code: ErrorCode | undefined): void {}
+
+  protected farewell(): TunnelEvent {
+    return { event: 'closed', target: this.#options.target };
+  }
+
+  protected async release(): Promise<void> {
+    this.#connection.remove(this);
+    this.#retry?.cancel();
+    this.#attempt?.abort(new UnderpassError('server_lost'));
+    this.#listener.close();
+    this.#link?.close();
+  }
+
+  async #start(): Promise<void> {
+    const { target, secret, listenHost = '127.0.0.1', localPort, mode } = this.#options;
+    try {
+      if (mode === 'direct') throw new UnderpassError('direct_unavailable');
+      this.#listen = await this.#listener.listen(listenHost, localPort);
+      this.#key = await deriveTunnelKey(secret, target);
+      if (!this.over) this.#connection.add(this);
+    } catch (error) {
+      await this.end(asUnderpassError(error));
+    }
+  }
+
+  /** Builds a link, unless there is one or one is being built. */
+  #seek(): void {
+    if (this.over || this.#link !== undefined || this.#attempt !== undefined || this.#key === undefined)
+      return;
+    this.#retry?.cancel();
+    const attempt = new AbortController();
+    this.#attempt = attempt;
+    void this.#build(this.#key, attempt.signal);
+  }
+
+  async #build(key: Buffer, signal: AbortSignal): Promise<void> {
+    const { target: name, mode = 'auto' } = this.#options;
+    let built: Link | undefined;
+    let lost: UnderpassError | undefined;
+    try {
+      const request = {
+        name,
+        hash: secretHash(key),
+        peerKey: peerKey(key),
+        mode,
+        wait: this.#connection.reconnect,
+        onWaiting: () => this.emit({ event: 'waiting', target: name }),
+        signal,
+      };
+      const established = await requestLink(this.#connection, request, {
+        onClose: (error) => {
+          lost = error;
+          if (built !== undefined) this.#onLinkClosed(built, error);
+        },
+      });
+      built = established.link;
+      this.#attempt = undefined;
+      if (this.over) return built.close();
+      await this.#welcome(established);
+      // It may have gone while the disk was busy.
+      if (lost !== undefined) this.#onLinkClosed(built, lost);
+    } catch (thrown) {
+      this.#attempt = undefined;
+      if (!this.over) this.#failed(asUnderpassError(thrown));
+    }
+  }
+
+  async #welcome({ link, identity }: EstablishedLink): Promise<void> {
+    const { target } = this.#options;
+    this.#link = link;
+    const memory = await this.#connection.store.rememberPeer(this.#connection.server, target, identity);
+    if (memory.changed) {
+      const seen = identityFingerprint(identity);
+      this.emit({ event: 'identity_changed', target, remembered: memory.remembered, seen });
+    }
+    if (this.#link !== link || this.over) return;
+    this.#backoff.reset();
+    this.#announce();
+    this.emit({ event: 'path', target, kind: 'relayed', rtt_ms: link.rtt ?? null });
+    this.#listener.open();
+  }
+
+  #onLinkClosed(link: Link, error: UnderpassError | undefined): void {
+    if (this.#link !== link) return;
+    this.#link = undefined;
+    this.#listener.hold();
+    if (!this.over) this.#failed(error ?? new UnderpassError('peer_lost', { name: this.#options.target }));
+  }
+
+  /** Ends the tunnel or tries again, as the error asks for. */
+  #failed(cause: UnderpassError): void {
+    const error = new UnderpassError(cause.code, { name: this.#options.target, ...cause.details }, { cause });
+    if (!error.retry || !this.#connection.reconnect) {
+      void this.end(error);
+      return;
+    }
+    // Offline says so itself, and online comes back here.
+    if (!this.#connection.online) return;
+    this.complain(error);
+    const delay = error.code === 'peer_lost' ? 0 : this.#backoff.next(false);
+    this.#retry = this.#connection.runtime.setTimer(delay, () => this.#seek());
+  }
+
+  #announce(): void {
+    this.emit({
+      event: 'ready',
+      role: 'subscriber',
+      target: this.#options.target,
+      listen: this.#listen,
+    });
+  }
+
+  #serve(socket: Socket): void {
+    const link = this.#link;
+    const forward = new Forward(socket, (code, problem) => this.#onForwardOver(code, problem));
+    try {
+      if (link === undefined) throw new UnderpassError('peer_lost', { name: this.#options.target });
+      forward.start(link.open(0, forward));
+    } catch (error) {
+      socket.resetAndDestroy();
+      this.complain(asUnderpassError(error));
+    }
+  }
+
+  #onForwardOver(code: number | undefined, problem: string | undefined): void {
+    const name = this.#options.target;
+    if (problem !== undefined) this.complain(new UnderpassError('protocol_error', { problem }));
+    else if (code === ResetCode.serviceUnreachable)
+      this.complain(new UnderpassError('service_unreachable', { name }));
+    else if (code === ResetCode.tooManyChannels) this.complain(new UnderpassError('too_many_channels'));
+  }
+}

@@ -1,0 +1,55 @@
+import type { UnderpassError } from '../errors.ts';
+import type { Tunnel } from './api.ts';
+import type { TunnelEvent } from './events.ts';
+
+/** What publishers and subscribers have in common: they tell events, and end once. */
+export abstract class BaseTunnel implements Tunnel {
+  readonly closed: Promise<UnderpassError | undefined>;
+  readonly #onEvent: (event: TunnelEvent) => void;
+  #resolve: (error: UnderpassError | undefined) => void = () => {};
+  #over = false;
+
+  constructor(onEvent: (event: TunnelEvent) => void) {
+    this.#onEvent = onEvent;
+    this.closed = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.end(undefined);
+  }
+
+  protected get over(): boolean {
+    return this.#over;
+  }
+
+  protected emit(event: TunnelEvent): void {
+    if (!this.#over) this.#onEvent(event);
+  }
+
+  /** Tells of a failure that is being dealt with. */
+  protected complain(error: UnderpassError): void {
+    const { code, message, hint } = error;
+    this.emit({ event: 'error', code, message, hint, retry: true });
+  }
+
+  /** Ends the tunnel: by a failure, which is told, or because it was asked to. */
+  protected async end(error: UnderpassError | undefined): Promise<void> {
+    if (this.#over) return;
+    if (error !== undefined) {
+      const { code, message, hint } = error;
+      this.emit({ event: 'error', code, message, hint, retry: false });
+    }
+    this.emit(this.farewell());
+    this.#over = true;
+    await this.release();
+    this.#resolve(error);
+  }
+
+  /** The last event. */
+  protected abstract farewell(): TunnelEvent;
+
+  /** Gives back ports, links and names. Must not throw. */
+  protected abstract release(): Promise<void>;
+}

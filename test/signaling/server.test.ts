@@ -1,0 +1,225 @@
+import { EventEmitter, once } from 'node:events';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { type Certificate, createServerCertificate } from '../../src/certificate.ts';
+import type { ErrorCode, UnderpassError } from '../../src/errors.ts';
+import { Identity } from '../../src/identity.ts';
+import { silentLogger } from '../../src/log.ts';
+import { parseServerAddress } from '../../src/net/address.ts';
+import { parseTrustedProxies } from '../../src/net/client-address.ts';
+import { systemRuntime } from '../../src/net/runtime.ts';
+import type { Trust } from '../../src/net/trust.ts';
+import { WebSocketListener } from '../../src/net/websocket-server.ts';
+import { SignalingClient, type SignalingHandler } from '../../src/signaling/client.ts';
+import type { LinkOpen } from '../../src/signaling/hub-output.ts';
+import { defaultLimits, type ServerLimits } from '../../src/signaling/limits.ts';
+import { MemoryRegistry } from '../../src/signaling/registry.ts';
+import { SignalingServer } from '../../src/signaling/server.ts';
+
+let certificate: Certificate;
+const closers: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  certificate = await createServerCertificate(['127.0.0.1']);
+});
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function serve(secure: boolean, limits: Partial<ServerLimits> = {}) {
+  const opened: LinkOpen[] = [];
+  const failures: ErrorCode[] = [];
+  const signaling = new SignalingServer({
+    limits: { ...defaultLimits, ...limits },
+    tokens: ['hunter2'],
+    direct: true,
+    version: 'test',
+    registry: new MemoryRegistry(),
+    runtime: systemRuntime,
+    log: silentLogger,
+    hooks: {
+      onLinkOpen: (link) => opened.push(link),
+      onLinkClosed: () => {},
+      onSessionClosed: () => {},
+      onFailure: ({ code }) => failures.push(code),
+    },
+  });
+  const listener = new WebSocketListener({
+    tls: secure ? { cert: certificate.cert, key: certificate.key } : undefined,
+    trustedProxies: parseTrustedProxies([]),
+    allow: (address) => signaling.allow(address),
+    routes: [signaling.route],
+  });
+  const { port } = await listener.listen('127.0.0.1', 0);
+  closers.push(
+    () => listener.close(),
+    () => signaling.close(),
+  );
+  return { signaling, opened, failures, url: `${secure ? 'wss' : 'ws'}://127.0.0.1:${port}` };
+}
+
+/** A client that has come online, or rejects with why it did not. */
+function join(
+  url: string,
+  trust: Trust = {},
+  handler: Partial<SignalingHandler> = {},
+): Promise<SignalingClient> {
+  return new Promise((resolve, reject) => {
+    const client = new SignalingClient({
+      address: parseServerAddress(url),
+      trust,
+      identity: Identity.generate(),
+      token: 'hunter2',
+      version: 'test',
+      runtime: systemRuntime,
+      handler: {
+        onOnline: () => resolve(client),
+        onOffline: (error: UnderpassError) => reject(error),
+        onFatal: (error: UnderpassError) => reject(error),
+        onOffer: () => {},
+        onLinkClosed: () => {},
+        onReplaced: () => {},
+        ...handler,
+      },
+    });
+    closers.push(() => client.close());
+    client.start();
+  });
+}
+
+const hash = 'ab'.repeat(32);
+const mac = Buffer.alloc(32).toString('base64url');
+const request = {
+  link: Buffer.alloc(16, 1).toString('base64url'),
+  name: 'game',
+  key_id: 0,
+  hash,
+  offer: 'AA',
+  mac,
+};
+
+describe.each([
+  ['ws', false],
+  ['wss', true],
+])('over %s', (_, secure) => {
+  it('publishes, waits, connects and closes', async () => {
+    const { signaling, opened, url } = await serve(secure);
+    const trust = { fingerprint: certificate.fingerprint };
+    let over = (_link: string) => {};
+    const closed = new Promise<string>((resolve) => {
+      over = resolve;
+    });
+    const publisher = await join(url, trust, {
+      onOffer: ({ link }) => publisher.answer(link, 'AAAA', mac),
+      onLinkClosed: (link) => over(link),
+    });
+    const subscriber = await join(url, trust);
+    await expect(subscriber.connect({ ...request, wait: false })).rejects.toMatchObject({
+      code: 'tunnel_not_found',
+    });
+    const answered = await new Promise((resolve, reject) => {
+      const register = () => void publisher.register('game', [{ key_id: 0, hash }]).catch(reject);
+      subscriber.connect({ ...request, wait: true }, register).then(resolve, reject);
+    });
+    expect(answered).toMatchObject({ link: request.link, answer: 'AAAA', direct: true });
+    expect(opened).toMatchObject([{ name: 'game', publisher: 's1', subscriber: 's2', token: 1 }]);
+    expect(signaling.takeDataSession(await subscriber.openData())).toBe('s2');
+    subscriber.closeLink(request.link);
+    expect(await closed).toBe(request.link);
+    expect(signaling.counts).toMatchObject({ sessions: 2, tunnels: 1, links: 0 });
+  });
+});
+
+describe('an untrusted server', () => {
+  it('never sees a connection, let alone the token', async () => {
+    const { signaling, url } = await serve(true);
+    await expect(join(url)).rejects.toMatchObject({ code: 'server_untrusted' });
+    await expect(join(url, { fingerprint: Buffer.alloc(32) })).rejects.toMatchObject({
+      code: 'server_untrusted',
+    });
+    expect(signaling.counts.connections).toBe(0);
+    await join(url, { insecure: true });
+    expect(signaling.counts.connections).toBe(1);
+  });
+});
+
+describe('a client', () => {
+  it('can stop waiting', async () => {
+    const { signaling, url } = await serve(false);
+    const subscriber = await join(url);
+    const controller = new AbortController();
+    const waiting = subscriber.connect(
+      { ...request, wait: true },
+      () => controller.abort(new Error('enough')),
+      controller.signal,
+    );
+    await expect(waiting).rejects.toThrow('enough');
+    await subscriber.openData();
+    expect(signaling.counts.links).toBe(0);
+  });
+
+  it('has its session ended with it', async () => {
+    const { signaling, url } = await serve(false);
+    const client = await join(url);
+    client.close();
+    await expect(client.openData()).rejects.toMatchObject({ code: 'server_lost' });
+    await expect.poll(() => signaling.counts.sessions).toBe(0);
+  });
+
+  it('hears of a restart, and connects again', async () => {
+    const { signaling, url } = await serve(false);
+    const why = await new Promise<ErrorCode>((resolve, reject) => {
+      join(url, {}, { onOffline: ({ code }) => resolve(code) }).then(() => signaling.close(), reject);
+    });
+    expect(why).toBe('server_restarting');
+  });
+});
+
+describe('a bad client', () => {
+  async function raw(url: string): Promise<WebSocket> {
+    const socket = new WebSocket(`${url}/_control`);
+    closers.push(() => socket.terminate());
+    await once(socket, 'message');
+    return socket;
+  }
+
+  it.each([
+    ['a binary message', Buffer.from('{}'), 4000],
+    ['noise', 'noise', 4000],
+    ['a message that is too long', 'x'.repeat(65_537), 1009],
+  ])('is closed for %s', async (_, message, code) => {
+    const { signaling, url } = await serve(false);
+    const socket = await raw(url);
+    socket.send(message);
+    expect((await once(socket, 'close'))[0]).toBe(code);
+    await expect.poll(() => signaling.counts.connections).toBe(0);
+  });
+
+  it('is refused when it connects too often', async () => {
+    const { url } = await serve(false, { connections_per_ip_per_minute: 2 });
+    await raw(url);
+    await raw(url);
+    await expect(raw(url)).rejects.toThrow('429');
+  });
+
+  it('is dropped when a mebibyte waits for it', async () => {
+    const { signaling, failures } = await serve(false);
+    const socket = Object.assign(new EventEmitter(), {
+      bufferedAmount: 1024 * 1024 - 100,
+      dropped: false,
+      send: (text: string) => {
+        socket.bufferedAmount += text.length;
+      },
+      close: () => {},
+      terminate: () => {
+        socket.dropped = true;
+      },
+    });
+    const admission = signaling.route.admit('', '127.0.0.1');
+    if (typeof admission === 'function') admission(socket as unknown as WebSocket);
+    expect(socket.dropped).toBe(true);
+    expect(failures).toEqual(['protocol_error']);
+    expect(signaling.counts.connections).toBe(0);
+  });
+});
