@@ -34,6 +34,7 @@ export function createLogger(level: LogLevel, format: LogFormat): Logger {
           sync: true,
           translateTime: 'SYS:HH:MM:ss',
           ignore: 'scope',
+          singleLine: true,
           messageFormat: '{scope}: {msg}',
         });
   return wrap(pino(options, destination));

@@ -10,7 +10,7 @@ export interface Timer {
 export interface Runtime {
   /** Monotonic clock, milliseconds. */
   now(): Instant;
-  /** Calls back once, no earlier than `delay` milliseconds from now. Does not keep the process alive. */
+  /** Calls back once, no earlier than `delay` milliseconds from now. A pending timer keeps the process alive. */
   setTimer(delay: number, callback: () => void): Timer;
   /** Bytes from a CSPRNG. */
   randomBytes(size: number): Buffer;
@@ -23,7 +23,6 @@ export const systemRuntime: Runtime = {
   now: () => performance.now(),
   setTimer(delay, callback) {
     const handle = setTimeout(callback, Math.min(Math.max(delay, 0), MAX_DELAY));
-    handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
   randomBytes: (size) => randomBytes(size),

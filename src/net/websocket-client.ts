@@ -86,9 +86,9 @@ function upgrade(socket: net.Socket, options: ConnectOptions, signal: AbortSigna
     signal.addEventListener('abort', abort, { once: true });
     websocket.once('close', () => signal.removeEventListener('abort', abort));
     websocket.on('error', reject);
-    websocket.once('unexpected-response', (request, response) => {
+    websocket.once('unexpected-response', (_, response) => {
       reject(refusal(response.statusCode ?? 0, address.host));
-      request.destroy();
+      websocket.terminate();
     });
     websocket.once('open', () => {
       signal.removeEventListener('abort', abort);

@@ -129,7 +129,7 @@ export class Publisher extends BaseTunnel implements Tenant {
       this.#links.set(id, link);
       joined = { peer, identity: identityFingerprint(identity), address };
       this.emit({ event: 'peer', action: 'joined', name, ...joined });
-      this.emit({ event: 'path', peer, kind: 'relayed', rtt_ms: link.rtt ?? null });
+      this.emitPath({ peer }, link);
     } catch (thrown) {
       this.#links.delete(id);
       const error = withName(asUnderpassError(thrown), name);

@@ -159,9 +159,13 @@ class Server implements RunningServer {
 
   /** The one line of the log that says what a link has cost. */
   #onRelayClosed(link: RelayLink, { up, down, milliseconds }: Usage): void {
-    const token = this.#tokenOf(link);
-    const seconds = Math.round(milliseconds / 1000);
-    this.#log.info('link closed', { tunnel: link.tunnel, token, up_bytes: up, down_bytes: down, seconds });
+    this.#log.info('link closed', {
+      tunnel: link.tunnel,
+      publisher_token: this.#tokenOf(link),
+      up_bytes: up,
+      down_bytes: down,
+      seconds: Math.round(milliseconds / 1000),
+    });
     const id = link.id.toString('base64url');
     this.#tokens.delete(id);
     this.#signaling.linkClosed(id);

@@ -135,7 +135,7 @@ export class Subscriber extends BaseTunnel implements Tenant {
     if (this.#link !== link || this.over) return;
     this.#backoff.reset();
     this.#announce();
-    this.emit({ event: 'path', target, kind: 'relayed', rtt_ms: link.rtt ?? null });
+    this.emitPath({ target }, link);
     this.#listener.open();
   }
 

@@ -1,6 +1,7 @@
 import type { UnderpassError } from '../errors.ts';
 import type { Tunnel } from './api.ts';
 import type { TunnelEvent } from './events.ts';
+import type { Link } from './link.ts';
 
 /** What publishers and subscribers have in common: they tell events, and end once. */
 export abstract class BaseTunnel implements Tunnel {
@@ -26,6 +27,13 @@ export abstract class BaseTunnel implements Tunnel {
 
   protected emit(event: TunnelEvent): void {
     if (!this.#over) this.#onEvent(event);
+  }
+
+  /** Tells which path a link has now. */
+  protected emitPath(whose: { readonly target: string } | { readonly peer: string }, link: Link): void {
+    const { kind = 'relayed', rtt } = link;
+    const rtt_ms = rtt === undefined ? null : Math.round(rtt * 100) / 100;
+    this.emit({ event: 'path', ...whose, kind, rtt_ms });
   }
 
   /** Tells of a failure that is being dealt with. */

@@ -167,7 +167,11 @@ describe('what the peer may not do', () => {
       });
       s.receive(Buffer.concat(syns), 0);
     }
-    expect(outputs(s).at(-1)).toMatchObject({ type: 'closed', reason: 'protocol', problem: expect.stringMatching(/flood/) });
+    expect(outputs(s).at(-1)).toMatchObject({
+      type: 'closed',
+      reason: 'protocol',
+      problem: expect.stringMatching(/flood/),
+    });
     expect(sent(s)).toHaveLength(1);
   });
 

@@ -1,4 +1,5 @@
 import { EventEmitter, once } from 'node:events';
+import { PassThrough } from 'node:stream';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Certificate, createServerCertificate } from '../../src/certificate.ts';
@@ -217,7 +218,7 @@ describe('a bad client', () => {
       },
     });
     const admission = signaling.route.admit('', '127.0.0.1');
-    if (typeof admission === 'function') admission(socket as unknown as WebSocket);
+    if (typeof admission === 'function') admission(socket as unknown as WebSocket, new PassThrough());
     expect(socket.dropped).toBe(true);
     expect(failures).toEqual(['protocol_error']);
     expect(signaling.counts.connections).toBe(0);

@@ -50,3 +50,8 @@ export function mutate(bytes: Buffer, random: Random): Buffer {
   }
   return mutated;
 }
+
+/** `expect` for inner loops, where hundreds of thousands of them would take seconds. */
+export function ensure(condition: boolean, claim: string): void {
+  if (!condition) throw new Error(`not true: ${claim}`);
+}
