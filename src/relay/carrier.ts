@@ -29,6 +29,9 @@ const UNLIMITED = new Budget(Number.POSITIVE_INFINITY);
 /** How long the peer may take for the TLS handshake. */
 const HANDSHAKE_TIMEOUT = 15_000;
 
+/** How long the last bytes may take to leave after a close. */
+const CLOSE_TIMEOUT = 5_000;
+
 /** A link's path through the server: yamux inside TLS 1.3 with pinned certificates, inside one outer stream. */
 export class RelayCarrier implements Carrier {
   readonly kind = 'relayed';
@@ -81,7 +84,7 @@ export class RelayCarrier implements Carrier {
       maxWindow: MAX_WINDOW,
       budget: UNLIMITED,
     } as const;
-    this.#mux = new Mux(session, tlsTransport(socket), runtime, {
+    this.#mux = new Mux(session, tlsTransport(socket, runtime), runtime, {
       onStream: (stream) => handler.onStream(stream),
       onPong: () => handler.onPong(),
       onClose: (reason, problem) => {
@@ -91,6 +94,8 @@ export class RelayCarrier implements Carrier {
       },
     });
     socket.on('data', (chunk: Buffer) => this.#mux.receive(chunk));
+    // Nothing comes after the end of TLS, and whoever still writes would not notice.
+    socket.once('end', () => socket.destroy());
     socket.once('close', () => this.#mux.lost());
   }
 
@@ -117,7 +122,7 @@ export class RelayCarrier implements Carrier {
   }
 }
 
-function tlsTransport(socket: TLSSocket): MuxTransport {
+function tlsTransport(socket: TLSSocket, runtime: Runtime): MuxTransport {
   return {
     send(buffers, _size, sent) {
       if (socket.destroyed) return;
@@ -129,6 +134,11 @@ function tlsTransport(socket: TLSSocket): MuxTransport {
       }
       socket.uncork();
     },
-    close: () => socket.end(() => socket.destroy()),
+    close() {
+      if (socket.destroyed) return;
+      const deadline = runtime.setTimer(CLOSE_TIMEOUT, () => socket.destroy());
+      socket.once('close', () => deadline.cancel());
+      socket.end(() => socket.destroy());
+    },
   };
 }

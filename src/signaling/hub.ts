@@ -110,7 +110,7 @@ export class SignalingHub implements Machine<HubOutput> {
   /** The registry's answer to the `claim` output with this `ref`. */
   claimed(ref: number, result: ClaimResult, now: Instant): void {
     const publication = this.#tunnels.claimed(ref, result);
-    if (publication) this.#links.published(publication.publisher, publication.registration, now);
+    if (publication) this.#links.published(publication, now);
     this.#endExpired(now);
   }
 
@@ -203,6 +203,7 @@ export class SignalingHub implements Machine<HubOutput> {
       limits: { message_bytes, frame_bytes, streams_per_link },
     });
     this.sessions.flush(session);
+    this.#links.resumed(session);
   }
 
   #open(identity: string, token: number): Session {

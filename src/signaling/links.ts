@@ -8,6 +8,7 @@ import type { FromClient } from './messages.ts';
 import type { Link, Session } from './records.ts';
 import type { Registration } from './registry.ts';
 import type { Sessions } from './sessions.ts';
+import type { Publication } from './tunnels.ts';
 
 /** How long a publisher has to answer an offer, in milliseconds. */
 const OFFER_TIMEOUT = 10_000;
@@ -78,9 +79,7 @@ export class Links {
     subscriber.links.add(link);
     // Already while the registry is asked: a publisher that registers meanwhile must not be missed.
     if (wait) this.#waiting.set(name, waiting.add(link));
-    const ref = ++this.#lastLookup;
-    this.#lookups.set(ref, link);
-    this.#context.emit({ type: 'lookup', ref, name });
+    this.#lookUp(link);
   }
 
   /** The registry's answer to a `lookup`. */
@@ -89,9 +88,11 @@ export class Links {
     this.#lookups.delete(ref);
     if (link?.state !== 'looking') return;
     const publisher = registration && this.#context.sessions.get(registration.session);
-    if (publisher) {
+    // A publisher that is away may be dead: it is asked when it is back, or whoever takes its name is.
+    const away = publisher?.connection === undefined;
+    if (publisher && !(away && link.request.wait)) {
       this.#offer(link, publisher, registration, now);
-    } else if (link.request?.wait) {
+    } else if (link.request.wait) {
       link.state = 'parked';
       this.#context.sessions.send(link.subscriber, { type: 'p2p_waiting', request_id: link.requestId });
     } else {
@@ -99,10 +100,23 @@ export class Links {
     }
   }
 
-  /** A name has a publisher: offer it everyone who waits. */
-  published(publisher: Session, registration: Registration, now: Instant): void {
-    for (const link of this.#waiting.get(registration.name) ?? []) {
+  /** A name has a publisher: offer it everyone who waits, and whom the one before has not answered. */
+  published({ publisher, registration, displaced }: Publication, now: Instant): void {
+    const { name } = registration;
+    for (const link of this.#waiting.get(name) ?? []) this.#offer(link, publisher, registration, now);
+    for (const link of displaced?.links ?? []) {
+      if (link.publisher !== displaced || link.state !== 'offered' || link.name !== name) continue;
+      displaced?.links.delete(link);
       this.#offer(link, publisher, registration, now);
+    }
+  }
+
+  /** A session is back: whoever waits for its names is offered to it. */
+  resumed(session: Session): void {
+    for (const name of session.tunnels) {
+      for (const link of this.#waiting.get(name) ?? []) {
+        if (link.state === 'parked') this.#lookUp(link);
+      }
     }
   }
 
@@ -158,9 +172,15 @@ export class Links {
     }
   }
 
+  #lookUp(link: Link): void {
+    link.state = 'looking';
+    const ref = ++this.#lastLookup;
+    this.#lookups.set(ref, link);
+    this.#context.emit({ type: 'lookup', ref, name: link.name });
+  }
+
   #offer(link: Link, publisher: Session, registration: Registration, now: Instant): void {
     const { request, subscriber } = link;
-    if (request === undefined) return;
     const { limits, gatekeeper, sessions, direct } = this.#context;
     const { name, key_id, hash, offer, mac } = request;
     const peer_address = subscriber.remoteAddress;
@@ -180,7 +200,6 @@ export class Links {
     }
     this.#stopWaiting(link);
     link.state = 'offered';
-    link.request = undefined;
     link.publisher = publisher;
     link.direct = direct;
     publisher.links.add(link);

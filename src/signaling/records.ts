@@ -11,8 +11,7 @@ export interface Link {
   readonly requestId: string;
   readonly subscriber: Session;
   state: LinkState;
-  /** Until it has been offered. */
-  request: FromClient<'p2p_connect'> | undefined;
+  readonly request: FromClient<'p2p_connect'>;
   /** Since it has been offered. */
   publisher: Session | undefined;
   direct: boolean;

@@ -26,6 +26,8 @@ interface Claim {
 export interface Publication {
   readonly publisher: Session;
   readonly registration: Registration;
+  /** Whose it was until now. */
+  readonly displaced: Session | undefined;
 }
 
 /** Which session publishes which names, as far as this server knows; the registry decides. */
@@ -81,7 +83,7 @@ export class Tunnels {
     }
     if (!session.tunnels.has(name)) this.#size++;
     session.tunnels.add(name);
-    return { publisher: session, registration };
+    return { publisher: session, registration, displaced };
   }
 
   unregister(session: Session, name: string): void {

@@ -1,9 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { type ConnectionOptions, connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ByteStream, CarrierHandler } from '../../src/carrier.ts';
 import { type Certificate, createLinkCertificate } from '../../src/certificate.ts';
 import { asUnderpassError, UnderpassError } from '../../src/errors.ts';
 import { RelayCarrier } from '../../src/relay/carrier.ts';
+import { StreamDuplex } from '../../src/relay/duplex.ts';
+import { encodeHeader, Flag, FrameType } from '../../src/relay/frame.ts';
 import { muxPair, Recorder } from '../support/mux-pair.ts';
 import { VirtualRuntime } from '../support/virtual-runtime.ts';
 
@@ -203,6 +206,20 @@ describe('a pair of relay carriers', () => {
     expect(client.budget.used).toBe(0);
   });
 
+  it('closes within 5 s when its last bytes cannot leave', async () => {
+    const { subscriber, client, runtime, settle } = await established();
+    client.wire.stalled = true;
+    const stream = subscriber.open();
+    while (stream.write(Buffer.alloc(50_000)));
+    await settle();
+    subscriber.close();
+    await settle();
+    expect(client.mux.streamCount).toBe(1);
+    runtime.advance(5000);
+    await settle();
+    expect(client.mux.streamCount).toBe(0);
+  });
+
   it('gives the outer stream back after close, both ways', async () => {
     const { subscriber, client, server, settle } = await established();
     subscriber.close();
@@ -232,6 +249,50 @@ describe('a wrong certificate', () => {
     } else expect(subscriber).toMatchObject({ code: 'peer_lost' });
     await settle();
     expect(events.publisher.streams).toEqual([]);
+  });
+});
+
+describe('a TLS client of another make', () => {
+  /** Runs a bare TLS client against a publisher, and returns what the publisher made of it. */
+  async function against(options: ConnectionOptions) {
+    const { near, far, runtime, settle } = await outer();
+    const events = new Events();
+    const outcome = RelayCarrier.establish(
+      far,
+      {
+        role: 'publisher',
+        name: 'my-game',
+        certificate: theirs as Certificate,
+        peerFingerprint: (ours as Certificate).fingerprint,
+        maxStreams: 1,
+        runtime,
+      },
+      events,
+    ).catch(asUnderpassError);
+    const socket = connect({ socket: new StreamDuplex(near), rejectUnauthorized: false, ...options });
+    socket.on('error', (e) => {console.log('CLIENT', e); socket.destroy()});
+    socket.write(encodeHeader(FrameType.windowUpdate, Flag.syn, 1, 0));
+    await settle();
+    socket.destroy();
+    await settle();
+    return { result: await outcome, events };
+  }
+
+  it('is welcome with the right certificate and protocol', async () => {
+    const { result, events } = await against({ ...ours, ALPNProtocols: ['underpass/1'] });
+    expect(result).toBeInstanceOf(RelayCarrier);
+    expect(events.streams).toHaveLength(1);
+  });
+
+  it.each<[string, () => ConnectionOptions, string]>([
+    ['without a certificate', () => ({ ALPNProtocols: ['underpass/1'] }), 'peer_certificate'],
+    ['without the protocol', () => ({ ...ours }), 'peer_certificate'],
+    ['with another protocol', () => ({ ...ours, ALPNProtocols: ['h2'] }), 'peer_lost'],
+    ['with TLS 1.2', () => ({ ...ours, ALPNProtocols: ['underpass/1'], maxVersion: 'TLSv1.2' }), 'peer_lost'],
+  ])('is refused %s, before any of its bytes counts', async (_name, options, code) => {
+    const { result, events } = await against(options());
+    expect(result).toMatchObject({ code });
+    expect(events.streams).toEqual([]);
   });
 });
 

@@ -407,6 +407,46 @@ describe('a lost connection', () => {
     expect(world.hub.counts.tunnels).toBe(1);
   });
 
+  it('is not offered links while it is away: who can wait does, and is offered when it is back', async () => {
+    const world = new SignalingWorld();
+    const publisher = await publish(world);
+    const subscriber = await world.join({ address: '192.0.2.20' });
+    world.reachable = false;
+    publisher.cut();
+    const asked = subscriber.ask(connectTo('game', { wait: true }));
+    await world.advance(1000);
+    expect(subscriber.of('waiting')).toHaveLength(1);
+    world.reachable = true;
+    await world.advance(8000);
+    expect(publisher.of('online').at(-1)?.resumed).toBe(true);
+    expect(publisher.of('offer')).toHaveLength(1);
+    agree(publisher);
+    await world.advance(20);
+    expect(subscriber.outcome(asked)).toMatchObject({ type: 'p2p_answer' });
+  });
+
+  it('leaves what it has not answered to the process that takes its name', async () => {
+    const world = new SignalingWorld();
+    const identity = Identity.generate();
+    const first = await world.join({ identity });
+    await register(first);
+    const subscriber = await world.join({ address: '192.0.2.20' });
+    const request = connectTo();
+    const asked = subscriber.ask(request);
+    await world.advance(20);
+    expect(first.of('offer')).toHaveLength(1);
+    first.vanish();
+    const second = await world.join({ identity });
+    await register(second);
+    await world.advance(20);
+    expect(second.of('offer')).toMatchObject([{ offer: { link: request.link } }]);
+    agree(second);
+    await world.advance(20);
+    expect(subscriber.outcome(asked)).toMatchObject({ type: 'p2p_answer' });
+    expect(world.hub.sessions.get('s1')?.links.size).toBe(0);
+    expect(world.hub.counts.links).toBe(1);
+  });
+
   it('is over after 40 s; links end, and the name waits for its identity', async () => {
     const world = new SignalingWorld();
     const { publisher, subscriber, link } = await linkUp(world);
