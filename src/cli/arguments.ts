@@ -1,10 +1,9 @@
 import { Command, CommanderError, Option } from 'commander';
 import { UnderpassError } from '../errors.ts';
-import { LINK_MODES } from '../index.ts';
+import { LINK_MODES, VERSION } from '../index.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../log.ts';
 import type { Output } from './context.ts';
 import type { Commands, DemoFlags, P2pFlags, ServerFlags, StartFlags } from './flags.ts';
-import { packageVersion } from './version.ts';
 
 const USAGE_EXIT_CODE = 2;
 
@@ -40,7 +39,7 @@ export async function runCommand(
 function define(commands: Commands, done: (code: number) => void, stdout: Output, stderr: Output): Command {
   const program = new Command('underpass')
     .description("Reach a friend's service behind NAT, by name and secret.")
-    .version(packageVersion(), '-V, --version', 'print the version')
+    .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .exitOverride()
     .configureOutput({

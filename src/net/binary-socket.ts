@@ -7,10 +7,20 @@ export interface BinarySocketHandler {
   onClose(): void;
 }
 
+const OPTIONS = { binary: true, compress: false } as const;
+
+/** From here on, copying costs more than a message of its own. */
+const LARGE = 32 * 1024;
+
+/** Messages made of small buffers are built in memory that is used again: garbage of this size keeps the collector busy. */
+const SCRATCH_SIZE = 128 * 1024;
+const MAX_SCRATCH = 4;
+
 /** A WebSocket as a pipe of bytes: message boundaries mean nothing, and a text message ends it. */
 export class BinarySocket {
   readonly #socket: WebSocket;
   readonly #transport: Duplex;
+  readonly #scratch: Buffer[] = [];
 
   /** @param transport what the WebSocket runs on: corked, it takes several messages with one system call */
   constructor(socket: WebSocket, transport: Duplex, handler: BinarySocketHandler) {
@@ -25,38 +35,42 @@ export class BinarySocket {
     socket.on('error', () => socket.terminate());
   }
 
-  /** Sends the buffers in order. Small neighbours share a message; a large one is a message of its own, not copied. */
+  /**
+   * Sends the buffers in order. Small neighbours share a message; a large one is a message of its own, not copied.
+   * @param sent called once, when the last of them has been written or the socket is gone
+   */
   send(buffers: Buffer[], _size: number, sent: () => void): void {
-    const messages = merge(buffers);
-    const last = messages.length - 1;
     this.#transport.cork();
-    for (const [index, message] of messages.entries()) {
-      this.#socket.send(message, OPTIONS, index === last ? sent : undefined);
+    let first = 0;
+    for (let i = 0; i < buffers.length; i++) {
+      const buffer = buffers[i] as Buffer;
+      if (buffer.length < LARGE) continue;
+      if (i > first) this.#sendMerged(buffers, first, i, undefined);
+      first = i + 1;
+      this.#socket.send(buffer, OPTIONS, first === buffers.length ? sent : undefined);
     }
+    if (first < buffers.length) this.#sendMerged(buffers, first, buffers.length, sent);
     this.#transport.uncork();
   }
 
   close(): void {
     this.#socket.close(1000);
   }
-}
 
-const OPTIONS = { binary: true, compress: false } as const;
-
-/** From here on, copying costs more than a message and its header. */
-const LARGE = 32 * 1024;
-
-function merge(buffers: Buffer[]): Buffer[] {
-  const merged: Buffer[] = [];
-  let small: Buffer[] = [];
-  for (const buffer of buffers) {
-    if (buffer.length < LARGE) small.push(buffer);
-    else {
-      if (small.length > 0) merged.push(Buffer.concat(small));
-      merged.push(buffer);
-      small = [];
+  #sendMerged(buffers: Buffer[], from: number, to: number, sent: (() => void) | undefined): void {
+    let size = 0;
+    for (let i = from; i < to; i++) size += (buffers[i] as Buffer).length;
+    if (size < LARGE || size > SCRATCH_SIZE) {
+      const message = to - from === 1 ? (buffers[from] as Buffer) : Buffer.concat(buffers.slice(from, to), size);
+      this.#socket.send(message, OPTIONS, sent);
+      return;
     }
+    const scratch = this.#scratch.pop() ?? Buffer.allocUnsafeSlow(SCRATCH_SIZE);
+    let at = 0;
+    for (let i = from; i < to; i++) at += (buffers[i] as Buffer).copy(scratch, at);
+    this.#socket.send(scratch.subarray(0, size), OPTIONS, () => {
+      if (this.#scratch.length < MAX_SCRATCH) this.#scratch.push(scratch);
+      sent?.();
+    });
   }
-  if (small.length > 0) merged.push(Buffer.concat(small));
-  return merged;
 }

@@ -128,10 +128,8 @@ function tlsTransport(socket: TLSSocket, runtime: Runtime): MuxTransport {
       if (socket.destroyed) return;
       socket.cork();
       const last = buffers.length - 1;
-      for (const [index, buffer] of buffers.entries()) {
-        if (index < last) socket.write(buffer);
-        else socket.write(buffer, () => sent());
-      }
+      for (let i = 0; i < last; i++) socket.write(buffers[i] as Buffer);
+      socket.write(buffers[last] as Buffer, () => sent());
       socket.uncork();
     },
     close() {

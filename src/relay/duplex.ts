@@ -47,10 +47,9 @@ export class StreamDuplex extends Duplex implements ByteStreamHandler {
 
   override _writev(chunks: { chunk: Buffer }[], callback: () => void): void {
     const last = chunks.length - 1;
-    for (const [index, { chunk }] of chunks.entries()) {
-      const room = this.#stream.write(chunk, index < last);
-      if (index === last) this.#whenWritten(room, callback);
-    }
+    let room = true;
+    for (let i = 0; i <= last; i++) room = this.#stream.write(chunks[i]?.chunk as Buffer, i < last);
+    this.#whenWritten(room, callback);
   }
 
   override _final(callback: () => void): void {

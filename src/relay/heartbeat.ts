@@ -27,6 +27,8 @@ export class Heartbeat {
 
   /** The session has a stream again after a quiet time in which it did not ping. */
   restart(now: Instant): void {
+    // A ping that can still be answered stays; one from before the quiet time proves nothing.
+    if (this.#sent !== undefined && !this.isDead(now)) return;
     this.#next = now;
     this.#sent = undefined;
   }

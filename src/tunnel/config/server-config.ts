@@ -36,10 +36,10 @@ export interface ServerOverrides {
 const DEFAULT_LISTEN = '0.0.0.0:4040';
 const DEFAULT_STUN = { addresses: ['0.0.0.0'], ports: [3478, 3479] };
 
-/** A smaller message could not carry an offer; a smaller frame would be mostly headers. */
+/** A smaller message could not carry an offer, and clients send `/_data` messages of up to 128 KiB and a few headers. */
 const SMALLEST: Partial<Record<keyof ServerLimits, number>> = {
   message_bytes: 16 * 1024,
-  frame_bytes: 16 * 1024,
+  frame_bytes: 256 * 1024,
   bytes_per_second_per_tunnel: 0,
 };
 
