@@ -61,7 +61,8 @@ export class BinarySocket {
     let size = 0;
     for (let i = from; i < to; i++) size += (buffers[i] as Buffer).length;
     if (size < LARGE || size > SCRATCH_SIZE) {
-      const message = to - from === 1 ? (buffers[from] as Buffer) : Buffer.concat(buffers.slice(from, to), size);
+      const message =
+        to - from === 1 ? (buffers[from] as Buffer) : Buffer.concat(buffers.slice(from, to), size);
       this.#socket.send(message, OPTIONS, sent);
       return;
     }

@@ -1,4 +1,5 @@
 import type { ByteStream, ByteStreamHandler } from '../carrier.ts';
+import { ByteQueue } from '../net/byte-queue.ts';
 
 /** Decides when bytes may pass. */
 export interface Gate {
@@ -37,6 +38,10 @@ export class Bridge {
     second.attach(down);
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** One direction has passed its last byte. */
   ended(): void {
     this.#open -= 1;
@@ -56,6 +61,9 @@ export class Bridge {
   }
 }
 
+/** How much of what has waited passes the gate at a time. */
+const PIECE = 16 * 1024;
+
 /** One direction of a bridge: listens to its source and writes to its target. */
 class Direction implements ByteStreamHandler {
   readonly #bridge: Bridge;
@@ -68,6 +76,9 @@ class Direction implements ByteStreamHandler {
   #held = 0;
   #full = false;
   #shut = false;
+  /** What came while the gate was shut. Its window is not given back, which bounds it. */
+  readonly #waiting = new ByteQueue();
+  #ended = false;
 
   constructor(
     bridge: Bridge,
@@ -84,24 +95,14 @@ class Direction implements ByteStreamHandler {
   }
 
   onData(chunk: Buffer): void {
-    const { gate, wait, onBytes } = this.#options;
-    onBytes(this.#name, chunk.length);
-    this.#held += chunk.length;
-    this.#full = !this.#target.write(chunk);
-    const delay = gate.pass(chunk.length);
-    if (delay > 0 && !this.#shut) {
-      this.#shut = true;
-      wait(delay, () => {
-        this.#shut = false;
-        this.#giveBack();
-      });
-    }
+    if (this.#shut) this.#waiting.push(chunk);
+    else this.#pass(chunk);
     this.#giveBack();
   }
 
   onEnd(): void {
-    this.#target.end();
-    this.#bridge.ended();
+    this.#ended = true;
+    this.#endIfPassed();
   }
 
   onReset(): void {
@@ -115,6 +116,35 @@ class Direction implements ByteStreamHandler {
   targetDrained(): void {
     this.#full = false;
     this.#giveBack();
+  }
+
+  #pass(chunk: Buffer): void {
+    const { gate, wait, onBytes } = this.#options;
+    onBytes(this.#name, chunk.length);
+    this.#held += chunk.length;
+    this.#full = !this.#target.write(chunk);
+    const delay = gate.pass(chunk.length);
+    if (delay === 0 || this.#shut) return;
+    this.#shut = true;
+    wait(delay, () => this.#reopen());
+  }
+
+  #reopen(): void {
+    this.#shut = false;
+    if (this.#bridge.closed) return;
+    while (!this.#shut && this.#waiting.length > 0) {
+      const piece: Buffer[] = [];
+      this.#waiting.take(PIECE, piece);
+      for (const chunk of piece) this.#pass(chunk);
+    }
+    this.#giveBack();
+    if (this.#ended) this.#endIfPassed();
+  }
+
+  #endIfPassed(): void {
+    if (this.#waiting.length > 0) return;
+    this.#target.end();
+    this.#bridge.ended();
   }
 
   #giveBack(): void {

@@ -23,7 +23,10 @@ const STREAM_TIMEOUT = 15_000;
 
 /** A link whose stream the server is going to open. */
 export interface ExpectedStream {
-  /** The stream, once it is there. Rejects with `server_lost` when it does not come in time or the data connection goes. */
+  /**
+   * The stream, once it is there. Rejects with `peer_timeout` when it does not come in time, with `server_lost` when the
+   * data connection goes, or with what `abandon` was given.
+   */
   arrival(): Promise<ByteStream>;
   /** It is no longer wanted. */
   cancel(): void;
@@ -31,7 +34,7 @@ export interface ExpectedStream {
 
 interface Expected {
   arrived(stream: ByteStream): void;
-  failed(): void;
+  failed(error: UnderpassError): void;
 }
 
 /** A client's end of the relay: one `/_data` connection, on which the server opens a stream for every link. */
@@ -59,30 +62,34 @@ export class RelayClient {
   expect(link: Buffer): ExpectedStream {
     const id = link.toString('hex');
     const { runtime } = this.#options;
-    let cancel = (): void => {};
     const stream = new Promise<ByteStream>((resolve, reject) => {
-      const fail = (): void => reject(new UnderpassError('server_lost'));
-      this.#expected.set(id, { arrived: resolve, failed: fail });
-      cancel = () => {
-        this.#expected.delete(id);
-        fail();
-      };
+      this.#expected.set(id, { arrived: resolve, failed: reject });
     });
-    // Whoever is waiting hears of a failure; before that there is nobody to tell.
+    // Whoever waits hears of a failure; before that there is nobody to tell.
     stream.catch(() => this.#expected.delete(id));
     return {
       arrival: () => {
-        const timer = runtime.setTimer(STREAM_TIMEOUT, cancel);
+        const timer = runtime.setTimer(STREAM_TIMEOUT, () =>
+          this.abandon(link, new UnderpassError('peer_timeout')),
+        );
         return stream.finally(() => timer.cancel());
       },
       cancel: () => {
-        cancel();
+        this.abandon(link, new UnderpassError('peer_lost'));
         void stream.then(
           (arrived) => arrived.reset(),
           () => undefined,
         );
       },
     };
+  }
+
+  /** The server will not open this link's stream: whoever waits for it is told why. */
+  abandon(link: Buffer, error: UnderpassError): void {
+    const id = link.toString('hex');
+    const expected = this.#expected.get(id);
+    this.#expected.delete(id);
+    expected?.failed(error);
   }
 
   close(): void {
@@ -131,6 +138,6 @@ export class RelayClient {
   #failAll(): void {
     const all = [...this.#expected.values()];
     this.#expected.clear();
-    for (const expected of all) expected.failed();
+    for (const expected of all) expected.failed(new UnderpassError('server_lost'));
   }
 }

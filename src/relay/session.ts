@@ -51,8 +51,11 @@ export interface SessionOptions {
 /** Bytes queued in a stream at which its writer is told to wait. */
 export const SEND_MARK = 64 * 1024;
 
-/** The longest data frame sent: long enough to be cheap, short enough that streams take turns often. */
-const MAX_FRAME = 64 * 1024;
+/**
+ * The longest data frame sent: a channel's frame of 64 KiB, headers and TLS records included, is not cut in two, and streams
+ * still take turns often.
+ */
+const MAX_FRAME = 72 * 1024;
 
 const LAST_ID = 0xffff_ffff;
 

@@ -1,5 +1,5 @@
 import { parseFingerprint } from '../certificate.ts';
-import { asUnderpassError, type ErrorCode, UnderpassError } from '../errors.ts';
+import { asUnderpassError, UnderpassError } from '../errors.ts';
 import type { Identity } from '../identity.ts';
 import type { Logger } from '../log.ts';
 import { formatAddress, parseServerAddress, type ServerAddress } from '../net/address.ts';
@@ -25,8 +25,6 @@ export interface Tenant {
   /** The connection is over, for good. */
   onFatal(error: UnderpassError): void;
   onOffer(offer: FromServer<'p2p_offer'>): void;
-  /** The server says that a link is over. */
-  onLinkClosed(link: string, code: ErrorCode | undefined): void;
   onReplaced(): void;
 }
 
@@ -130,7 +128,10 @@ export class Connection {
         },
         onFatal: (error) => this.#end(error),
         onOffer: (offer) => this.#onOffer(offer),
-        onLinkClosed: (link, code) => this.#tell((tenant) => tenant.onLinkClosed(link, code)),
+        // A link that is up hears it from its own stream, and sooner.
+        onLinkClosed: (link, code) => {
+          this.relay.abandon(Buffer.from(link, 'base64url'), new UnderpassError(code ?? 'peer_lost'));
+        },
         onReplaced: (name) => this.#tell((tenant) => tenant.publishes === name && tenant.onReplaced()),
       },
     });

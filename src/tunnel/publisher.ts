@@ -55,10 +55,6 @@ export class Publisher extends BaseTunnel implements Tenant {
     void this.end(new UnderpassError('replaced', { name: this.publishes }));
   }
 
-  onLinkClosed(link: string): void {
-    this.#links.get(link)?.close();
-  }
-
   onOffer(message: FromServer<'p2p_offer'>): void {
     if (this.#key === undefined || this.over || this.#links.has(message.link)) {
       this.#refuse(message, 'peer_refused');

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { DEFAULT_CIPHERS } from 'node:tls';
+import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls';
 import { fingerprintOf, formatFingerprint } from '../certificate.ts';
 import { UnderpassError } from '../errors.ts';
 import { type Logger, silentLogger } from '../log.ts';
@@ -33,7 +33,7 @@ export async function startServer(config: ServerConfig, options: ServerOptions =
 
 /** Signaling, relay and metrics behind one port. */
 class Server implements RunningServer {
-  readonly #config: ServerConfig;
+  #config: ServerConfig;
   readonly #log: Logger;
   readonly #certificate: Certificate | undefined;
   readonly #listener: WebSocketListener;
@@ -68,7 +68,7 @@ class Server implements RunningServer {
         onLinkOpen: (link) => this.#onLinkOpen(link),
         onLinkClosed: (link) => this.#relay.closeLink(idOf(link)),
         onSessionClosed: (session) => this.#relay.detach(session),
-        onFailure: (error) => this.#metrics.failed(error.code),
+        onFailure: (error) => this.#onFailure(error),
       },
     });
     this.#listener = new WebSocketListener({
@@ -114,6 +114,7 @@ class Server implements RunningServer {
   }
 
   reload(config: ServerConfig): void {
+    this.#config = { ...config, listen: this.#config.listen };
     this.#signaling.reload(policyOf(config));
     this.#relay.reload(config.limits);
   }
@@ -154,6 +155,7 @@ class Server implements RunningServer {
     }
     this.#tokens.set(link.link, link.token);
     const { name: tunnel, publisher, subscriber } = link;
+    this.#log.info('link opened', { tunnel });
     this.#relay.openLink({ id: idOf(link.link), tunnel, publisher, subscriber });
   }
 
@@ -170,6 +172,11 @@ class Server implements RunningServer {
     this.#tokens.delete(id);
     this.#signaling.linkClosed(id);
     if (this.#relay.linkCount === 0) this.#onQuiet?.();
+  }
+
+  #onFailure({ code, message }: UnderpassError): void {
+    this.#metrics.failed(code);
+    this.#log.debug('a client was refused', { code, problem: message });
   }
 
   #tokenOf(link: RelayLink): number {
@@ -192,16 +199,25 @@ async function readCertificate(
   if (!config.listen.secure) return undefined;
   const { tls } = config;
   if (tls === undefined) return new Store(stateDir ?? userDirectories().state).serverCertificate();
-  return { cert: await readPem(tls.cert), key: await readPem(tls.key) };
+  const certificate = { cert: await readPem(tls.cert), key: await readPem(tls.key) };
+  try {
+    createSecureContext(certificate);
+  } catch (cause) {
+    throw new UnderpassError('file_unreadable', { file: tls.cert, problem: problemOf(cause) }, { cause });
+  }
+  return certificate;
 }
 
 async function readPem(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : String(cause);
-    throw new UnderpassError('file_unreadable', { file, problem }, { cause });
+    throw new UnderpassError('file_unreadable', { file, problem: problemOf(cause) }, { cause });
   }
+}
+
+function problemOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function policyOf({ limits, tokens, directEnabled }: ServerConfig) {

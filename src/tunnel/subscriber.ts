@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { asUnderpassError, type ErrorCode, UnderpassError } from '../errors.ts';
+import { asUnderpassError, UnderpassError } from '../errors.ts';
 import { deriveTunnelKey, identityFingerprint, peerKey, secretHash } from '../identity.ts';
 import type { Timer } from '../net/runtime.ts';
 import { Backoff } from '../signaling/backoff.ts';
@@ -54,9 +54,6 @@ export class Subscriber extends BaseTunnel implements Tenant {
   onOffer(): void {}
 
   onReplaced(): void {}
-
-  /** The link's own stream says the same, and sooner. */
-  onLinkClosed(_link: string, _code: ErrorCode | undefined): void {}
 
   protected farewell(): TunnelEvent {
     return { event: 'closed', target: this.#options.target };
