@@ -78,7 +78,8 @@ class Direction implements ByteStreamHandler {
   #shut = false;
   /** What came while the gate was shut. Its window is not given back, which bounds it. */
   readonly #waiting = new ByteQueue();
-  #ended = false;
+  /** The source has ended, and its target has not been told. */
+  #endDue = false;
 
   constructor(
     bridge: Bridge,
@@ -101,7 +102,7 @@ class Direction implements ByteStreamHandler {
   }
 
   onEnd(): void {
-    this.#ended = true;
+    this.#endDue = true;
     this.#endIfPassed();
   }
 
@@ -138,11 +139,12 @@ class Direction implements ByteStreamHandler {
       for (const chunk of piece) this.#pass(chunk);
     }
     this.#giveBack();
-    if (this.#ended) this.#endIfPassed();
+    this.#endIfPassed();
   }
 
   #endIfPassed(): void {
-    if (this.#waiting.length > 0) return;
+    if (!this.#endDue || this.#waiting.length > 0) return;
+    this.#endDue = false;
     this.#target.end();
     this.#bridge.ended();
   }

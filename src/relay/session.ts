@@ -2,7 +2,6 @@ import type { Instant, Machine } from '../machine.ts';
 import type { Budget } from '../net/budget.ts';
 import { FlowWindow } from '../net/flow-window.ts';
 import {
-  encodeHeader,
   Flag,
   FrameDecoder,
   FrameError,
@@ -50,12 +49,6 @@ export interface SessionOptions {
 
 /** Bytes queued in a stream at which its writer is told to wait. */
 export const SEND_MARK = 64 * 1024;
-
-/**
- * The longest data frame sent: a channel's frame of 64 KiB, headers and TLS records included, is not cut in two, and streams
- * still take turns often.
- */
-const MAX_FRAME = 72 * 1024;
 
 const LAST_ID = 0xffff_ffff;
 
@@ -212,31 +205,19 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
       const stream = this.#ready.shift() as YamuxStream;
       stream.scheduled = false;
       if (this.#streams.get(stream.id) !== stream || !stream.sendable) continue;
-      size += this.#sendData(stream, into);
-      this.#schedule(stream);
+      size += stream.transmit(into);
+      this.#onTransmitted(stream);
     }
     return size;
   }
 
-  #sendData(stream: YamuxStream, into: Buffer[]): number {
-    const at = into.length;
-    into.push(EMPTY);
-    const length = stream.queue.take(Math.min(MAX_FRAME, stream.sendWindow), into);
-    stream.sendWindow -= length;
-    const fin = stream.ending && stream.queue.length === 0;
-    const flags = stream.takeFlags() | (fin ? Flag.fin : 0);
-    // A FIN of its own rides on a window update, as HashiCorp's implementation sends it.
-    const type = length > 0 ? FrameType.data : FrameType.windowUpdate;
-    const header = encodeHeader(type, flags, stream.id, length);
-    into[at] = header;
-    if (fin) {
-      stream.finSent = true;
-      this.#removeIfFinished(stream);
-    } else if (stream.blocked && stream.queue.length <= SEND_MARK / 2) {
+  #onTransmitted(stream: YamuxStream): void {
+    if (stream.finSent) this.#removeIfFinished(stream);
+    else if (stream.blocked && stream.queue.length <= SEND_MARK / 2) {
       stream.blocked = false;
       this.#outputs.push({ type: 'drain', id: stream.id });
     }
-    return header.length + length;
+    this.#schedule(stream);
   }
 
   #onPing(flags: number, value: number): void {
@@ -349,5 +330,3 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
     this.#outputs.push(output);
   }
 }
-
-const EMPTY = Buffer.alloc(0);

@@ -1,6 +1,12 @@
 import { ByteQueue } from '../net/byte-queue.ts';
 import type { FlowWindow } from '../net/flow-window.ts';
-import { Flag, INITIAL_WINDOW } from './frame.ts';
+import { encodeHeader, Flag, FrameType, HEADER_SIZE, INITIAL_WINDOW } from './frame.ts';
+
+/**
+ * The longest data frame sent: a channel's frame of 64 KiB, headers and TLS records included, is not cut in two, and streams
+ * still take turns often.
+ */
+const MAX_FRAME = 72 * 1024;
 
 /** The state of one yamux stream. The session owns it; its users know it by `id`. */
 export class YamuxStream {
@@ -50,4 +56,21 @@ export class YamuxStream {
     if (this.queue.length > 0) return this.sendWindow > 0;
     return this.ending && !this.finSent;
   }
+
+  /** Appends the next frame: as much of the queue as the window and a frame allow, or a FIN. Returns its size. */
+  transmit(into: Buffer[]): number {
+    const at = into.length;
+    into.push(PLACEHOLDER);
+    const length = this.queue.take(Math.min(MAX_FRAME, this.sendWindow), into);
+    this.sendWindow -= length;
+    this.finSent = this.ending && this.queue.length === 0;
+    const flags = this.takeFlags() | (this.finSent ? Flag.fin : 0);
+    // A FIN of its own rides on a window update, as HashiCorp's implementation sends it.
+    const type = length > 0 ? FrameType.data : FrameType.windowUpdate;
+    into[at] = encodeHeader(type, flags, this.id, length);
+    return HEADER_SIZE + length;
+  }
 }
+
+/** Stands where the header goes, whose length is known only behind the payload. */
+const PLACEHOLDER = Buffer.alloc(0);

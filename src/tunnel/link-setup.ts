@@ -132,7 +132,9 @@ async function establish(
   const { runtime } = connection;
   const maxChannels = Math.min(MAX_CHANNELS, connection.channelsPerLink);
   const link = new Link({ name: side.name, runtime, maxChannels, ...events });
-  link.attach(await RelayCarrier.establish(stream, { ...side, maxStreams: maxChannels, runtime }, link));
+  // A closed channel's stream lives on for a round trip.
+  const maxStreams = 2 * maxChannels;
+  link.attach(await RelayCarrier.establish(stream, { ...side, maxStreams, runtime }, link));
   return link;
 }
 

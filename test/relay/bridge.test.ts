@@ -125,6 +125,48 @@ describe('a bridge', () => {
     expect(speed).toBeLessThan(1.1 * rate);
   });
 
+  it('keeps to the rate however far the window had grown before, and ends behind the last byte', () => {
+    const rate = 1_000_000;
+    const { runtime, near, far, seen } = bridged(rate);
+    runtime.advance(1000);
+    const written = writeOn(near, 5 * rate);
+    const pump = near.onDrain;
+    near.onDrain = () => {
+      pump();
+      if (written() === 5 * rate) near.stream.end();
+    };
+    for (let second = 1; second <= 3; second++) {
+      runtime.advance(1000);
+      expect(far.received).toBeLessThanOrEqual((second + 1) * rate + 128 * 1024);
+      expect(seen.up - far.received).toBeLessThan(INITIAL_WINDOW);
+    }
+    expect(far.events).toEqual([]);
+    runtime.advance(1500);
+    expect([far.received, far.events]).toEqual([5 * rate, ['end']]);
+  });
+
+  it('lets the other direction live on after an end while the gate was shut', () => {
+    const { runtime, near, far, seen } = bridged(10_000);
+    near.stream.write(Buffer.alloc(15_000));
+    near.stream.end();
+    runtime.advance(10_000);
+    expect([far.received, far.events, seen.closed]).toEqual([15_000, ['end'], 0]);
+    far.stream.write(Buffer.from('thanks'));
+    far.stream.end();
+    runtime.advance(10_000);
+    expect([near.text, near.events, seen.closed]).toEqual(['thanks', ['end'], 1]);
+  });
+
+  it('drops what waits for the gate when it is reset', () => {
+    const { runtime, near, far, seen, bridge } = bridged(10_000);
+    writeOn(near, 200_000);
+    runtime.advance(1000);
+    const { up } = seen;
+    bridge.reset();
+    runtime.advance(60_000);
+    expect([seen.up, far.events.at(-1)]).toEqual([up, 'reset']);
+  });
+
   it('lets the other direction alone share the rate fairly, and a slow one still moves', () => {
     const { runtime, near, far } = bridged(10_000);
     writeOn(near, 40_000);

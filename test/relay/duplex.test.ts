@@ -46,13 +46,13 @@ describe('a stream as a Duplex', () => {
     peer.consumes = false;
     duplex.resume();
     peer.stream.end();
-    duplex.end(Buffer.alloc(INITIAL_WINDOW + 50_000));
+    duplex.end(Buffer.alloc(INITIAL_WINDOW + 20_000));
     await settle();
     expect(peer.received).toBe(INITIAL_WINDOW);
     peer.consumes = true;
     peer.stream.consume(peer.received);
     await settle();
-    expect([peer.received, peer.events]).toEqual([INITIAL_WINDOW + 50_000, ['end']]);
+    expect([peer.received, peer.events]).toEqual([INITIAL_WINDOW + 20_000, ['end']]);
     expect([client.mux.streamCount, server.mux.streamCount]).toEqual([0, 0]);
   });
 

@@ -1,12 +1,12 @@
 import type { ByteStream, ByteStreamHandler } from '../../src/carrier.ts';
 import { Budget } from '../../src/net/budget.ts';
+import type { Runtime } from '../../src/net/runtime.ts';
 import { Mux, type MuxTransport } from '../../src/relay/mux.ts';
 import type { SessionOptions } from '../../src/relay/session.ts';
-import type { VirtualRuntime } from './virtual-runtime.ts';
 
 /** One direction of a connection in memory: what is sent arrives `latency` milliseconds later. */
 export class MemoryWire implements MuxTransport {
-  readonly #runtime: VirtualRuntime;
+  readonly #runtime: Runtime;
   readonly #latency: number;
   #peer: { receive(chunk: Buffer): void; lost(): void } | undefined;
   /** Nothing leaves while it is set. */
@@ -15,7 +15,7 @@ export class MemoryWire implements MuxTransport {
   bytes = 0;
   closed = false;
 
-  constructor(runtime: VirtualRuntime, latency: number) {
+  constructor(runtime: Runtime, latency: number) {
     this.#runtime = runtime;
     this.#latency = latency;
   }
@@ -57,9 +57,9 @@ export interface MuxEnd {
   onStream: (stream: ByteStream) => void;
 }
 
-/** Two muxes with a connection between them, in virtual time. */
+/** Two muxes with a connection between them, in the runtime's time. */
 export function muxPair(
-  runtime: VirtualRuntime,
+  runtime: Runtime,
   { latency = 1, ...options }: Partial<SessionOptions> & { latency?: number } = {},
 ): { client: MuxEnd; server: MuxEnd } {
   const client = muxEnd(runtime, latency, { role: 'client', ...options });
@@ -70,7 +70,7 @@ export function muxPair(
 }
 
 function muxEnd(
-  runtime: VirtualRuntime,
+  runtime: Runtime,
   latency: number,
   options: Partial<SessionOptions> & Pick<SessionOptions, 'role'>,
 ): MuxEnd {

@@ -1,0 +1,119 @@
+import type { ByteStream, Carrier } from '../../src/carrier.ts';
+import { UnderpassError } from '../../src/errors.ts';
+import type { Runtime } from '../../src/net/runtime.ts';
+import type { ChannelHeader } from '../../src/tunnel/channel-frame.ts';
+import type { ChannelStream, ChannelUser } from '../../src/tunnel/channel-stream.ts';
+import { Link } from '../../src/tunnel/link.ts';
+import { type MuxEnd, muxPair } from './mux-pair.ts';
+import { VirtualRuntime } from './virtual-runtime.ts';
+
+/** A carrier without TLS, straight on a mux. */
+function carrierOn({ mux }: MuxEnd): Carrier {
+  return {
+    kind: 'relayed',
+    get rtt() {
+      return mux.rtt;
+    },
+    open(): ByteStream {
+      const stream = mux.open();
+      if (stream === undefined) throw new UnderpassError('peer_lost', { name: 'test' });
+      return stream;
+    },
+    close: () => mux.close(),
+  };
+}
+
+/** Writes down what a channel tells its application, and consumes at once unless told not to. */
+export class Application implements ChannelUser {
+  channel: ChannelStream | undefined;
+  header: ChannelHeader | undefined;
+  readonly chunks: Buffer[] = [];
+  received = 0;
+  ended = false;
+  drains = 0;
+  /** What `onOver` said: `finished`, or the code. */
+  readonly over: (number | 'finished')[] = [];
+  consumes: boolean;
+  #held = 0;
+
+  constructor({ consumes = true } = {}) {
+    this.consumes = consumes;
+  }
+
+  /** Gives back what it held, and consumes from now on. */
+  consumeAll(): void {
+    const bytes = this.#held;
+    this.#held = 0;
+    this.consumes = true;
+    this.channel?.consume(bytes);
+  }
+
+  get text(): string {
+    return Buffer.concat(this.chunks).toString();
+  }
+
+  onOpened(header: ChannelHeader): void {
+    this.header = header;
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.over.length > 0 || this.ended) throw new Error('data after the end');
+    this.chunks.push(chunk);
+    this.received += chunk.length;
+    this.#held += chunk.length;
+    if (this.consumes) this.consumeAll();
+  }
+
+  onEnd(): void {
+    this.ended = true;
+  }
+
+  onDrain(): void {
+    this.drains += 1;
+  }
+
+  onOver(code: number | undefined): void {
+    this.over.push(code ?? 'finished');
+  }
+}
+
+/** A subscriber's and a publisher's link over two muxes in memory, in virtual time. */
+export function linkPair(options: { maxChannels?: number; latency?: number } = {}) {
+  const runtime = new VirtualRuntime();
+  return Object.assign(linksIn(runtime, options), { runtime });
+}
+
+/** The same in the time of any runtime. */
+export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = {}) {
+  const { client, server } = muxPair(runtime, { latency });
+  const closes: { subscriber: unknown[]; publisher: unknown[] } = { subscriber: [], publisher: [] };
+  const accepted: Application[] = [];
+  const common = { name: 'test', runtime };
+  const subscriber = new Link({
+    ...common,
+    maxChannels: 1024,
+    onClose: (error) => closes.subscriber.push(error),
+  });
+  const acceptance = {
+    onChannel(accept: (user: ChannelUser) => ChannelStream): void {
+      const application = new Application();
+      accepted.push(application);
+      application.channel = accept(application);
+    },
+  };
+  const publisher = new Link({
+    ...common,
+    maxChannels,
+    onChannel: (accept) => acceptance.onChannel(accept),
+    onClose: (error) => closes.publisher.push(error),
+  });
+  client.onStream = (stream) => subscriber.onStream(stream);
+  server.onStream = (stream) => publisher.onStream(stream);
+  subscriber.attach(carrierOn(client));
+  publisher.attach(carrierOn(server));
+  const open = (options?: { consumes?: boolean }): Application & { channel: ChannelStream } => {
+    const application = new Application(options);
+    return Object.assign(application, { channel: subscriber.open(0, application) });
+  };
+  return Object.assign(acceptance, { client, server, subscriber, publisher, accepted, closes, open });
+}
