@@ -46,9 +46,12 @@ export class Driver<Output> {
     if (this.#stopped) return;
     const at = this.#machine.pollTimeout();
     // A timer that fires early costs one call; re-arming on every packet would cost more.
-    if (at === undefined || (this.#timerAt !== undefined && this.#timerAt <= at)) return;
+    if (at !== undefined && this.#timerAt !== undefined && this.#timerAt <= at) return;
     this.#timer?.cancel();
+    this.#timer = undefined;
     this.#timerAt = at;
+    // A timer that nobody needs would keep the process alive.
+    if (at === undefined) return;
     this.#timer = this.#runtime.setTimer(at - this.#runtime.now(), () => this.#wake());
   }
 

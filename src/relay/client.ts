@@ -40,7 +40,8 @@ interface Expected {
 /** A client's end of the relay: one `/_data` connection, on which the server opens a stream for every link. */
 export class RelayClient {
   readonly #options: RelayClientOptions;
-  readonly #expected = new Map<string, Expected>();
+  /** By link. Two wait where both its ends are in this client; the server opens the subscriber's stream first, and both are alike. */
+  readonly #expected = new Map<string, Expected[]>();
   #connecting: Promise<void> | undefined;
   #mux: Mux | undefined;
   #closed = false;
@@ -63,10 +64,11 @@ export class RelayClient {
     const id = link.toString('hex');
     const { runtime } = this.#options;
     const stream = new Promise<ByteStream>((resolve, reject) => {
-      this.#expected.set(id, { arrived: resolve, failed: reject });
+      const waiting = this.#expected.get(id) ?? [];
+      this.#expected.set(id, [...waiting, { arrived: resolve, failed: reject }]);
     });
     // Whoever waits hears of a failure; before that there is nobody to tell.
-    stream.catch(() => this.#expected.delete(id));
+    stream.catch(() => undefined);
     return {
       arrival: () => {
         const timer = runtime.setTimer(STREAM_TIMEOUT, () =>
@@ -87,9 +89,9 @@ export class RelayClient {
   /** The server will not open this link's stream: whoever waits for it is told why. */
   abandon(link: Buffer, error: UnderpassError): void {
     const id = link.toString('hex');
-    const expected = this.#expected.get(id);
+    const waiting = this.#expected.get(id) ?? [];
     this.#expected.delete(id);
-    expected?.failed(error);
+    for (const expected of waiting) expected.failed(error);
   }
 
   close(): void {
@@ -126,17 +128,18 @@ export class RelayClient {
 
   #onLane({ link, lane }: Preface, stream: ByteStream): void {
     const id = link.toString('hex');
-    const expected = this.#expected.get(id);
+    const [expected, ...others] = this.#expected.get(id) ?? [];
     if (expected === undefined || lane !== BULK_LANE) {
       stream.reset();
       return;
     }
-    this.#expected.delete(id);
+    if (others.length > 0) this.#expected.set(id, others);
+    else this.#expected.delete(id);
     expected.arrived(stream);
   }
 
   #failAll(): void {
-    const all = [...this.#expected.values()];
+    const all = [...this.#expected.values()].flat();
     this.#expected.clear();
     for (const expected of all) expected.failed(new UnderpassError('server_lost'));
   }
