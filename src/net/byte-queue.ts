@@ -3,6 +3,9 @@ const SMALL = 2048;
 const SLAB = 16 * 1024;
 const NOTHING = Buffer.alloc(0);
 
+/** A chunk that is a smaller part than this of the memory it lies in is copied out, or little data would keep much alive. */
+const MIN_SHARE = 1 / 8;
+
 /** A first-in first-out queue of bytes that hands out what it was given without copying, small chunks excepted. */
 export class ByteQueue {
   #chunks: Buffer[] = [];
@@ -21,7 +24,7 @@ export class ByteQueue {
     if (chunk.length === 0) return;
     if (this.#length > 0 && chunk.length <= SMALL) this.#pushSmall(chunk);
     else {
-      this.#chunks.push(chunk);
+      this.#chunks.push(chunk.length < chunk.buffer.byteLength * MIN_SHARE ? copyOf(chunk) : chunk);
       this.#slab = undefined;
     }
     this.#length += chunk.length;
@@ -83,4 +86,11 @@ export class ByteQueue {
       this.#head = 0;
     }
   }
+}
+
+/** In memory of its own, unlike `Buffer.from`, whose pool it would keep alive. */
+function copyOf(chunk: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(chunk.length);
+  chunk.copy(copy);
+  return copy;
 }

@@ -25,14 +25,6 @@ export class Heartbeat {
     return this.#sent === undefined ? this.#next : this.#deathAt(this.#sent);
   }
 
-  /** The session has a stream again after a quiet time in which it did not ping. */
-  restart(now: Instant): void {
-    // A ping that can still be answered stays; one from before the quiet time proves nothing.
-    if (this.#sent !== undefined && !this.isDead(now)) return;
-    this.#next = now;
-    this.#sent = undefined;
-  }
-
   /** Any byte from the peer is a sign of life: on a slow path the pong can be far behind data. */
   heard(now: Instant): void {
     this.#heard = now;

@@ -186,14 +186,13 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
   }
 
   pollTimeout(): Instant | undefined {
-    // A quiet session is not kept alive, but every session measures its path once.
-    const quiet = this.#streams.size === 0 && this.rtt !== undefined;
-    return this.#closed || quiet ? undefined : this.#heartbeat.deadline;
+    // Also without streams: a path that died in a quiet time would be taken for a good one by whoever opens the next.
+    return this.#closed ? undefined : this.#heartbeat.deadline;
   }
 
   handleTimeout(now: Instant): void {
     this.#now = now;
-    if (this.pollTimeout() === undefined) return;
+    if (this.#closed) return;
     if (this.#heartbeat.isDead(now)) this.#end(undefined, { type: 'closed', reason: 'timeout' });
     else if (this.#heartbeat.isDue(now)) this.#outbox.ping(this.#heartbeat.ping(now));
   }
@@ -287,7 +286,6 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
       this.#now,
     );
     const stream = new YamuxStream(id, ours, window);
-    if (this.#streams.size === 0) this.#heartbeat.restart(this.#now);
     this.#streams.set(id, stream);
     this.#outbox.announce(stream);
     return stream;

@@ -49,7 +49,7 @@ interface Waiter {
   readonly onWaiting: (() => void) | undefined;
 }
 
-/** A client's connection to a server's `/_control`, which it keeps up until `close`. Timers do not keep the process alive. */
+/** A client's connection to a server's `/_control`, which it keeps up until `close`. */
 export class SignalingClient {
   readonly #options: SignalingClientOptions;
   readonly #session: ClientSession;

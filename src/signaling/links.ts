@@ -13,8 +13,8 @@ import type { Publication } from './tunnels.ts';
 /** How long a publisher has to answer an offer, in milliseconds. */
 const OFFER_TIMEOUT = 10_000;
 
-/** Why a publisher may refuse; another reason would put words into the server's mouth. */
-const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+/** What one party may tell the other; another reason would put words into the server's mouth. */
+const REASONS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'peer_refused',
   'peer_unverified',
   'protocol_unsupported',
@@ -136,7 +136,7 @@ export class Links {
   refuse(publisher: Session, id: string, code: string): void {
     const link = this.#links.get(id);
     if (link?.publisher !== publisher || link.state !== 'offered') return;
-    const known = isErrorCode(code) && REFUSALS.has(code) ? code : 'peer_refused';
+    const known = reason(code) ?? 'peer_refused';
     this.#fail(link, new UnderpassError(known, { name: link.name, problem: 'refused by the publisher' }));
   }
 
@@ -144,7 +144,7 @@ export class Links {
     const link = this.#links.get(id);
     if (link === undefined || (party !== link.subscriber && party !== link.publisher)) return;
     if (link.state === 'offered' && party === link.publisher) this.refuse(party, id, code ?? 'peer_refused');
-    else this.#close(link, party, code);
+    else this.#close(link, party, reason(code));
   }
 
   /** The relay says that a link is over, for a reason that both parties should hear. */
@@ -222,7 +222,7 @@ export class Links {
     this.#context.sessions.fail(link.subscriber, link.requestId, error);
   }
 
-  #close(link: Link, by: Session, code: string | undefined): void {
+  #close(link: Link, by: Session, code: ErrorCode | undefined): void {
     const { state, publisher, subscriber } = link;
     this.#remove(link);
     if (state === 'open') this.#context.emit({ type: 'link_closed', link: link.id });
@@ -236,7 +236,7 @@ export class Links {
     }
   }
 
-  #notify(link: Link, party: Session, code: string | undefined): void {
+  #notify(link: Link, party: Session, code: ErrorCode | undefined): void {
     this.#context.sessions.send(party, { type: 'p2p_close', link: link.id, ...(code ? { code } : {}) });
   }
 
@@ -253,6 +253,10 @@ export class Links {
     const waiting = this.#waiting.get(link.name);
     if (waiting?.delete(link) && waiting.size === 0) this.#waiting.delete(link.name);
   }
+}
+
+function reason(code: string | undefined): ErrorCode | undefined {
+  return code !== undefined && isErrorCode(code) && REASONS.has(code) ? code : undefined;
 }
 
 function count(session: Session, matches: (link: Link) => boolean): number {

@@ -56,7 +56,7 @@ export interface RunningServer {
   readonly fingerprint: string | undefined;
   /** Applies tokens, limits and `p2p` of another configuration to what comes from now on. */
   reload(config: ServerConfig): void;
-  /** Accepts nothing new, waits until everything has ended or for `graceMs`, and closes. */
+  /** Accepts nothing new from now on, and resolves when every link has ended or `graceMs` have passed; `close` comes next. */
   drain(graceMs: number): Promise<void>;
   close(): Promise<void>;
 }

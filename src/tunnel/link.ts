@@ -49,6 +49,11 @@ export class Link implements CarrierHandler {
     return this.#carrier?.kind;
   }
 
+  /** Whether it is over. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   get channelCount(): number {
     return this.#channels;
   }

@@ -26,6 +26,8 @@ export class Publisher extends BaseTunnel implements Tenant {
   readonly #links = new Map<string, Link | undefined>();
   #key: Buffer | undefined;
   #registered = false;
+  /** The server has been asked for the name, and may have given it. */
+  #claimed = false;
   #retry: Timer | undefined;
 
   constructor(connection: Connection, options: PublishOptions, onEvent: (event: TunnelEvent) => void) {
@@ -51,7 +53,7 @@ export class Publisher extends BaseTunnel implements Tenant {
   }
 
   onReplaced(): void {
-    this.#registered = false;
+    this.#claimed = false;
     void this.end(new UnderpassError('replaced', { name: this.publishes }));
   }
 
@@ -72,7 +74,7 @@ export class Publisher extends BaseTunnel implements Tenant {
   protected async release(): Promise<void> {
     this.#connection.remove(this);
     this.#retry?.cancel();
-    if (this.#registered) this.#connection.signaling.unregister(this.publishes);
+    if (this.#claimed) this.#connection.signaling.unregister(this.publishes);
     for (const link of this.#links.values()) link?.close();
   }
 
@@ -91,7 +93,9 @@ export class Publisher extends BaseTunnel implements Tenant {
     this.#registered = false;
     try {
       const secrets = [{ key_id: 0, hash: secretHash(this.#key) }];
-      await this.#connection.signaling.register(this.publishes, secrets);
+      const { signaling } = this.#connection;
+      this.#claimed = true;
+      await signaling.register(this.publishes, secrets);
       this.#registered = true;
       this.#announce();
     } catch (thrown) {
@@ -122,6 +126,8 @@ export class Publisher extends BaseTunnel implements Tenant {
         },
       });
       if (this.over) return link.close();
+      // It can end in the moment between being up and being known here; `onClose` has forgotten it then.
+      if (link.closed) return;
       this.#links.set(id, link);
       joined = { peer, identity: identityFingerprint(identity), address };
       this.emit({ event: 'peer', action: 'joined', name, ...joined });
@@ -129,7 +135,8 @@ export class Publisher extends BaseTunnel implements Tenant {
     } catch (thrown) {
       this.#links.delete(id);
       const error = withName(asUnderpassError(thrown), name);
-      this.#refuse(message, error.code);
+      // Before the answer this is a refusal, and after it nobody has to wait for a stream that does not come.
+      if (this.#connection.online) this.#connection.signaling.closeLink(id, error.code);
       if (!this.over) this.complain(error);
     }
   }

@@ -124,8 +124,11 @@ class Server implements RunningServer {
     this.#signaling.drain();
     if (this.#relay.linkCount === 0) return;
     await new Promise<void>((resolve) => {
-      this.#onQuiet = resolve;
-      systemRuntime.setTimer(graceMs, resolve);
+      const timer = systemRuntime.setTimer(graceMs, resolve);
+      this.#onQuiet = () => {
+        timer.cancel();
+        resolve();
+      };
     });
   }
 

@@ -13,6 +13,9 @@ import { type EstablishedLink, requestLink } from './link-setup.ts';
 import { LocalListener } from './local-listener.ts';
 import { BaseTunnel } from './tunnel.ts';
 
+/** A link that lasted this long was a good one: the next attempts are quick again. Milliseconds. */
+const STABLE_TIME = 10_000;
+
 /** Brings a friend's service to a local port: binds the port, and keeps a link to whoever publishes the name. */
 export class Subscriber extends BaseTunnel implements Tenant {
   readonly publishes = undefined;
@@ -23,6 +26,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
   #listen = '';
   #key: Buffer | undefined;
   #link: Link | undefined;
+  /** When the latest link came up. */
+  #linkedAt = 0;
   /** A link is being built; aborting it ends the attempt. */
   #attempt: AbortController | undefined;
   #retry: Timer | undefined;
@@ -72,6 +77,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
     try {
       if (mode === 'direct') throw new UnderpassError('direct_unavailable');
       this.#listen = await this.#listener.listen(listenHost, localPort);
+      // Closing it before it was bound had no effect.
+      if (this.over) return this.#listener.close();
       this.#key = await deriveTunnelKey(secret, target);
       if (!this.over) this.#connection.add(this);
     } catch (error) {
@@ -124,13 +131,13 @@ export class Subscriber extends BaseTunnel implements Tenant {
   async #welcome({ link, identity }: EstablishedLink): Promise<void> {
     const { target } = this.#options;
     this.#link = link;
+    this.#linkedAt = this.#connection.runtime.now();
     const memory = await this.#connection.store.rememberPeer(this.#connection.server, target, identity);
     if (memory.changed) {
       const seen = identityFingerprint(identity);
       this.emit({ event: 'identity_changed', target, remembered: memory.remembered, seen });
     }
-    if (this.#link !== link || this.over) return;
-    this.#backoff.reset();
+    if (this.#link !== link || link.closed || this.over) return;
     this.#announce();
     this.emitPath({ target }, link);
     this.#listener.open();
@@ -140,6 +147,7 @@ export class Subscriber extends BaseTunnel implements Tenant {
     if (this.#link !== link) return;
     this.#link = undefined;
     this.#listener.hold();
+    if (this.#connection.runtime.now() - this.#linkedAt >= STABLE_TIME) this.#backoff.reset();
     if (!this.over) this.#failed(error ?? new UnderpassError('peer_lost', { name: this.#options.target }));
   }
 
@@ -153,8 +161,7 @@ export class Subscriber extends BaseTunnel implements Tenant {
     // Offline says so itself, and online comes back here.
     if (!this.#connection.online) return;
     this.complain(error);
-    const delay = error.code === 'peer_lost' ? 0 : this.#backoff.next(false);
-    this.#retry = this.#connection.runtime.setTimer(delay, () => this.#seek());
+    this.#retry = this.#connection.runtime.setTimer(this.#backoff.next(false), () => this.#seek());
   }
 
   #announce(): void {

@@ -130,16 +130,16 @@ describe('the heartbeat', () => {
     expect(s.closed).toBe(false);
   });
 
-  it('is silent on a quiet session, and back with the next stream', () => {
+  it('notices that the path of a quiet session is gone, before a stream is opened on it', () => {
     const s = accepted();
     const [first] = firstPing(s, 0);
     s.receive(frameBytes(ping, ack, 0, first?.length ?? 0), 5);
     s.reset(1);
-    expect(s.pollTimeout()).toBeUndefined();
-    s.handleTimeout(1e9);
-    expect(s.closed).toBe(false);
-    s.receive(frameBytes(windowUpdate, syn, 3, 0), 1e9);
-    expect(s.pollTimeout()).toBe(1e9);
+    outputs(s);
+    expect(s.pollTimeout()).toBe(30_000);
+    expect(firstPing(s, 30_000)).toHaveLength(1);
+    s.handleTimeout(40_000);
+    expect(outputs(s)).toEqual([{ type: 'closed', reason: 'timeout' }]);
   });
 
   it('waits for the answer to a ping, though the last stream goes and another comes', () => {

@@ -154,6 +154,18 @@ describe('publishing and connecting', () => {
     expect(world.hub.counts.links).toBe(0);
   });
 
+  it.each([
+    ['peer_lost', 'peer_lost'],
+    ['auth_failed', undefined],
+    ['from_the_future', undefined],
+  ])('a link that is closed with %s is closed with %s for the other side', async (code, told) => {
+    const world = new SignalingWorld();
+    const { publisher, subscriber, link } = await linkUp(world);
+    publisher.input((session) => session.notify({ type: 'p2p_close', link, code }));
+    await world.advance(20);
+    expect(subscriber.of('link_closed')).toMatchObject([{ link, code: told }]);
+  });
+
   it('gives up on a publisher that does not answer within 10 s, and tells it', async () => {
     const world = new SignalingWorld();
     const publisher = await publish(world);

@@ -1,0 +1,86 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { answer } from '../processes/rpc.ts';
+import { echo, openConnection } from './echo.ts';
+import { Meter, offer } from './flow.ts';
+import { type Mode, OFFERED_TO_STALLED, READ_BEFORE_STALL } from './mode.ts';
+
+// The application in front of the tunnel. All times are in milliseconds.
+
+export interface Transfer {
+  readonly port: number;
+  readonly mode: Exclude<Mode, 'echo'>;
+}
+
+export interface Repetition {
+  readonly port: number;
+  readonly count: number;
+}
+
+const meter = new Meter();
+const transfers = new Map<number, Socket>();
+let lastTransfer = 0;
+
+/** Starts to move bytes; what it returns can be stopped. */
+function start({ port, mode }: Transfer): number {
+  const socket = openConnection(port, mode);
+  if (mode === 'down' || mode === 'both') meter.count(socket);
+  if (mode === 'up' || mode === 'both') offer(socket);
+  if (mode === 'stalled down') meter.count(socket, READ_BEFORE_STALL);
+  if (mode === 'stalled up') offer(socket, OFFERED_TO_STALLED);
+  lastTransfer += 1;
+  transfers.set(lastTransfer, socket);
+  return lastTransfer;
+}
+
+async function stop(transfer: number): Promise<void> {
+  const socket = transfers.get(transfer);
+  transfers.delete(transfer);
+  if (socket === undefined || socket.closed) throw new Error('a transfer ended by itself');
+  socket.resetAndDestroy();
+  await once(socket, 'close');
+}
+
+/** Round trips of 64 bytes, one after the other, on one connection. */
+async function roundTrips({ port, count }: Repetition): Promise<number[]> {
+  const socket = openConnection(port, 'echo');
+  const message = Buffer.alloc(64, 'x');
+  const times: number[] = [];
+  await echo(socket, message);
+  while (times.length < count) {
+    const began = performance.now();
+    await echo(socket, message);
+    times.push(performance.now() - began);
+  }
+  socket.end();
+  await once(socket, 'close');
+  return times;
+}
+
+/** Connections, one after the other: until one byte has come back. */
+async function openings({ port, count }: Repetition): Promise<number[]> {
+  const times: number[] = [];
+  while (times.length < count) {
+    const began = performance.now();
+    const socket = openConnection(port, 'echo');
+    await echo(socket, Buffer.of(1));
+    times.push(performance.now() - began);
+    socket.end();
+    await once(socket, 'close');
+  }
+  return times;
+}
+
+/** Connections, all at once, each kept until every one has had its byte back: how long that took. */
+async function burst({ port, count }: Repetition): Promise<number> {
+  const began = performance.now();
+  const sockets = Array.from({ length: count }, () => openConnection(port, 'echo'));
+  await Promise.all(sockets.map((socket) => echo(socket, Buffer.of(1))));
+  const took = performance.now() - began;
+  await Promise.all(sockets.map((socket) => once(socket.end(), 'close')));
+  return took;
+}
+
+const handlers = { start, stop, roundTrips, openings, burst, received: () => meter.read() };
+export type ClientHandlers = typeof handlers;
+answer(handlers);

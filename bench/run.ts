@@ -1,0 +1,61 @@
+import { parseArgs } from 'node:util';
+import { echo } from './measurements/echo.ts';
+import { idle } from './measurements/idle.ts';
+import type { Measurement } from './measurements/measurement.ts';
+import { open } from './measurements/open.ts';
+import { stalled } from './measurements/stalled.ts';
+import { throughput } from './measurements/throughput.ts';
+import { Stage } from './processes/stage.ts';
+import type { Figure } from './report/figure.ts';
+import { printFigure, printLine } from './report/print.ts';
+import { saveResults } from './report/save.ts';
+
+const measurements: Readonly<Record<string, Measurement>> = { throughput, echo, open, stalled, idle };
+
+/** `npm run bench -- [--quick] [name…]`: everything, or what is named. Fails only when something is broken. */
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { quick: { type: 'boolean', default: false } },
+    allowPositionals: true,
+  });
+  const names = positionals.length > 0 ? positionals : Object.keys(measurements);
+  const unknown = names.filter((name) => !(name in measurements));
+  if (unknown.length > 0) {
+    throw new Error(`there is no '${unknown[0]}'; there are ${Object.keys(measurements).join(', ')}`);
+  }
+  const began = new Date();
+  const results: Record<string, Figure[]> = {};
+  for (const name of names) {
+    const measurement = measurements[name];
+    if (measurement === undefined) continue;
+    printLine(`${name}: ${measurement.title}`);
+    results[name] = await measure(measurement, values.quick);
+  }
+  printLine(`written to ${saveResults(began, values.quick, results)}`);
+}
+
+async function measure(measurement: Measurement, quick: boolean): Promise<Figure[]> {
+  const stage = new Stage();
+  const figures: Figure[] = [];
+  const finished = async () => {
+    for await (const figure of measurement.run(stage, quick)) {
+      printFigure(figure);
+      figures.push(figure);
+    }
+  };
+  try {
+    await Promise.race([finished(), stage.failed]);
+    return figures;
+  } finally {
+    stage.close();
+  }
+}
+
+// Through `exit`, so that what runs is ended and removed.
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  process.on(signal, () => process.exit(code));
+}
+await main();

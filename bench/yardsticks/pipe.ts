@@ -1,0 +1,27 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { answer } from '../processes/rpc.ts';
+
+// A bare proxy: what arrives goes on as it is, both ways. Nothing that relays in Node can do less.
+
+const handlers = {
+  /** Starts to listen, for connections that go on to a port of this machine. Returns where it listens. */
+  listen: (target: number) =>
+    new Promise<number>((resolve) => {
+      const server = createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
+        const far = connect({ host: '127.0.0.1', port: target, noDelay: true, allowHalfOpen: true });
+        join(near, far);
+        join(far, near);
+      });
+      server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 }, () =>
+        resolve((server.address() as AddressInfo).port),
+      );
+    }),
+};
+export type PipeHandlers = typeof handlers;
+answer(handlers);
+
+function join(from: Socket, to: Socket): void {
+  from.pipe(to);
+  from.on('error', () => from.destroy());
+  from.on('close', (failed) => failed && to.destroy());
+}
