@@ -2,10 +2,7 @@ import * as tls from 'node:tls';
 import { fingerprintOf, formatFingerprint } from '../certificate.ts';
 import { UnderpassError } from '../errors.ts';
 import { equal } from '../identity.ts';
-
-/** The cheapest strong cipher first: what matters is encrypted a second time, between the peers. */
-const PREFERRED = 'TLS_AES_128_GCM_SHA256';
-const CIPHERS = [PREFERRED, ...tls.DEFAULT_CIPHERS.split(':').filter((name) => name !== PREFERRED)].join(':');
+import { CIPHERS } from './ciphers.ts';
 
 let secureContext: tls.SecureContext | undefined;
 

@@ -4,8 +4,8 @@ import type { AddressInfo, BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { UnderpassError } from '../errors.ts';
 import { clientAddress } from './client-address.ts';
+import { listenError } from './listen-error.ts';
 
 /** What to do with a WebSocket (and the socket it runs on) once it is open, or the HTTP status that refuses it. */
 export type Admission = ((socket: WebSocket, transport: Duplex) => void) | 401 | 404 | 429 | 503;
@@ -28,6 +28,8 @@ export interface WebSocketListenerOptions {
   /** Whether this address may connect once more; asked for every upgrade. */
   readonly allow: (remoteAddress: string) => boolean;
   readonly routes: readonly WebSocketRoute[];
+  /** TCP connections at a time, WebSockets and those that have yet to ask included; one more is closed at once. */
+  readonly maxConnections: number;
 }
 
 /** A client has this long to shake hands and to send its request, in milliseconds. */
@@ -52,11 +54,12 @@ export class WebSocketListener {
 
   constructor(options: WebSocketListenerOptions) {
     this.#options = options;
-    const { tls } = options;
+    const { tls, maxConnections } = options;
     this.#server = tls
       ? https.createServer({ ...LIMITS, handshakeTimeout: REQUEST_TIMEOUT, ...tls }, greet)
       : http.createServer(LIMITS, greet);
     this.#server.maxHeadersCount = 64;
+    this.#server.maxConnections = maxConnections;
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
@@ -116,10 +119,4 @@ function refuse(socket: Duplex, status: number): void {
   const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
   socket.on('error', () => socket.destroy());
   socket.end(head, () => socket.destroy());
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): UnderpassError {
-  if (error.code === 'EADDRINUSE') return new UnderpassError('port_in_use', { host, port }, { cause: error });
-  const problem = error.code ?? error.message;
-  return new UnderpassError('listen_failed', { host, port, problem }, { cause: error });
 }

@@ -93,6 +93,8 @@ class Direction implements ByteStreamHandler {
     this.#target = target;
     this.#name = name;
     this.#options = options;
+    // What others of the same tunnel owe, a new link waits out with them.
+    this.#waitFor(options.gate.pass(0));
   }
 
   onData(chunk: Buffer): void {
@@ -120,14 +122,17 @@ class Direction implements ByteStreamHandler {
   }
 
   #pass(chunk: Buffer): void {
-    const { gate, wait, onBytes } = this.#options;
+    const { gate, onBytes } = this.#options;
     onBytes(this.#name, chunk.length);
     this.#held += chunk.length;
     this.#full = !this.#target.write(chunk);
-    const delay = gate.pass(chunk.length);
+    this.#waitFor(gate.pass(chunk.length));
+  }
+
+  #waitFor(delay: number): void {
     if (delay === 0 || this.#shut) return;
     this.#shut = true;
-    wait(delay, () => this.#reopen());
+    this.#options.wait(delay, () => this.#reopen());
   }
 
   #reopen(): void {

@@ -12,8 +12,8 @@ export const FrameType = { data: 0, windowUpdate: 1, ping: 2, goAway: 3 } as con
 export const Flag = { syn: 1, ack: 2, fin: 4, rst: 8 } as const;
 const ALL_FLAGS = Flag.syn | Flag.ack | Flag.fin | Flag.rst;
 
-/** Reasons in a GoAway frame. */
-export const GoAway = { normal: 0, protocolError: 1, internalError: 2 } as const;
+/** The reasons in a GoAway frame that are sent here. Any reason that arrives ends the session. */
+export const GoAway = { normal: 0, protocolError: 1 } as const;
 
 /** What both directions of a stream start with. */
 export const INITIAL_WINDOW = 256 * 1024;

@@ -23,8 +23,11 @@ export interface MuxHandler {
   onClose(reason: 'closed' | 'protocol' | 'timeout' | 'lost', problem?: string): void;
 }
 
-/** Bytes handed to the transport and not yet sent, at which no more is pulled from the scheduler. */
-const UNSENT_MARK = 64 * 1024;
+/**
+ * Bytes handed to the transport and not yet sent, at which no more is pulled from the scheduler. Small, because what is below
+ * the scheduler delays every other stream; one frame more may be there.
+ */
+const UNSENT_MARK = 32 * 1024;
 
 /** Runs a yamux session over a transport and gives its streams the `ByteStream` interface. */
 export class Mux {
@@ -128,7 +131,7 @@ export class Mux {
     this.#flushing = true;
     while (this.#unsent < UNSENT_MARK && !this.#closed) {
       const buffers: Buffer[] = [];
-      const size = this.#session.transmit(UNSENT_MARK, buffers);
+      const size = this.#session.transmit(UNSENT_MARK - this.#unsent, buffers);
       if (size === 0) break;
       this.#unsent += size;
       this.#transport.send(buffers, size, () => {

@@ -8,7 +8,7 @@ import { Bridge } from './bridge.ts';
 import { INITIAL_WINDOW } from './frame.ts';
 import { Mux } from './mux.ts';
 import { BULK_LANE, encodePreface } from './preface.ts';
-import { TokenBucket } from './token-bucket.ts';
+import { TunnelRates } from './tunnel-rates.ts';
 
 /** How far one stream's window grows, its publisher's budget permitting. */
 const MAX_WINDOW = 16 * 1024 * 1024;
@@ -27,6 +27,8 @@ export interface RelayLink {
   /** 16 bytes. */
   readonly id: Buffer;
   readonly tunnel: string;
+  /** Which of the server's tokens it counts for, from 1; 0 without tokens. */
+  readonly token: number;
   /** Sessions, as the assembly names them. */
   readonly publisher: string;
   readonly subscriber: string;
@@ -70,12 +72,13 @@ export class RelayServer {
   readonly #sessions = new Map<string, Mux>();
   readonly #links = new Map<string, ActiveLink>();
   readonly #publishers = new Map<string, Publisher>();
-  readonly #buckets = new Map<string, { bucket: TokenBucket; links: number }>();
+  readonly #rates: TunnelRates;
 
   constructor(limits: RelayLimits, runtime: Runtime, handler: RelayServerHandler) {
     this.#limits = limits;
     this.#total = new Budget(limits.buffered_bytes);
     this.#runtime = runtime;
+    this.#rates = new TunnelRates(runtime);
     this.#handler = handler;
   }
 
@@ -89,9 +92,13 @@ export class RelayServer {
     this.#total = new Budget(limits.buffered_bytes);
   }
 
-  /** Whether the memory for one more link's windows is there. */
-  get hasRoom(): boolean {
-    return (this.#links.size + 1) * 2 * INITIAL_WINDOW <= this.#limits.buffered_bytes;
+  /** Whether the memory for the windows of one more link of this publisher is there. */
+  hasRoom(publisher: string): boolean {
+    const { buffered_bytes, buffered_bytes_per_publisher } = this.#limits;
+    const own = this.#publishers.get(publisher)?.links ?? 0;
+    return (
+      windowsOf(this.#links.size + 1) <= buffered_bytes && windowsOf(own + 1) <= buffered_bytes_per_publisher
+    );
   }
 
   /** A session's `/_data` connection is there. An older one of the same session is closed. */
@@ -139,6 +146,7 @@ export class RelayServer {
   close(): void {
     for (const mux of [...this.#sessions.values()]) mux.close();
     for (const active of [...this.#links.values()]) this.closeLink(active.link.id);
+    this.#rates.close();
   }
 
   #bridge(active: ActiveLink): void {
@@ -161,7 +169,7 @@ export class RelayServer {
 
   #introduce(active: ActiveLink, near: ByteStream, far: ByteStream): void {
     const { link } = active;
-    const bucket = this.#bucket(link.tunnel);
+    const bucket = this.#rates.acquire(link.tunnel, this.#limits.bytes_per_second_per_tunnel);
     for (const stream of [near, far]) stream.write(encodePreface({ link: link.id, lane: BULK_LANE }));
     active.bridge = new Bridge(near, far, {
       gate: { pass: (bytes) => bucket.take(bytes, this.#runtime.now()) },
@@ -178,7 +186,7 @@ export class RelayServer {
     const { link, up, down } = active;
     if (!this.#links.delete(link.id.toString('hex'))) return;
     active.attachTimer?.cancel();
-    if (active.bridge !== undefined) this.#releaseBucket(link.tunnel);
+    if (active.bridge !== undefined) this.#rates.release(link.tunnel);
     const publisher = this.#publisher(link);
     publisher.links -= 1;
     if (publisher.links === 0) this.#publishers.delete(link.publisher);
@@ -193,22 +201,9 @@ export class RelayServer {
     this.#publishers.set(session, publisher);
     return publisher;
   }
+}
 
-  /** All links of a tunnel share one rate. */
-  #bucket(tunnel: string): TokenBucket {
-    const shared = this.#buckets.get(tunnel) ?? {
-      bucket: new TokenBucket(this.#limits.bytes_per_second_per_tunnel, this.#runtime.now()),
-      links: 0,
-    };
-    shared.links += 1;
-    this.#buckets.set(tunnel, shared);
-    return shared.bucket;
-  }
-
-  #releaseBucket(tunnel: string): void {
-    const shared = this.#buckets.get(tunnel);
-    if (shared === undefined) return;
-    shared.links -= 1;
-    if (shared.links === 0) this.#buckets.delete(tunnel);
-  }
+/** Bytes that so many links may have on the way without asking for more: a window on each side. */
+function windowsOf(links: number): number {
+  return links * 2 * INITIAL_WINDOW;
 }

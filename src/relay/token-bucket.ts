@@ -16,8 +16,18 @@ export class TokenBucket {
   /** Takes bytes, and returns the milliseconds until the debt is paid; 0 when there is none. */
   take(bytes: number, now: Instant): number {
     if (this.#rate === 0) return 0;
-    this.#tokens = Math.min(this.#rate, this.#tokens + ((now - this.#updated) * this.#rate) / 1000) - bytes;
+    this.#tokens = this.#tokensAt(now) - bytes;
     this.#updated = now;
     return this.#tokens >= 0 ? 0 : (-this.#tokens * 1000) / this.#rate;
+  }
+
+  /** Milliseconds until it is as good as new, when nothing more is taken. */
+  untilFull(now: Instant): number {
+    if (this.#rate === 0) return 0;
+    return ((this.#rate - this.#tokensAt(now)) * 1000) / this.#rate;
+  }
+
+  #tokensAt(now: Instant): number {
+    return Math.min(this.#rate, this.#tokens + ((now - this.#updated) * this.#rate) / 1000);
   }
 }

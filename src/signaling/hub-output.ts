@@ -30,5 +30,5 @@ export type HubOutput =
   | { readonly type: 'link_closed'; readonly link: string }
   /** The client is gone for good: its data connection may go too. */
   | { readonly type: 'session_closed'; readonly session: string }
-  /** A client was told of an error. */
+  /** A client was told of an error; of one that is `internal`, no more than that. */
   | { readonly type: 'failure'; readonly error: UnderpassError };

@@ -15,6 +15,7 @@ import {
   PROTOCOL_VERSION,
   parseClientMessage,
   type ServerMessage,
+  wordsFor,
 } from './messages.ts';
 import type { Session } from './records.ts';
 import type { ClaimResult, Registration } from './registry.ts';
@@ -258,9 +259,9 @@ export class SignalingHub implements Machine<HubOutput> {
   /** Tells a client what it did wrong, and ends its connection and session. */
   #reject(connection: Connection, error: UnderpassError): void {
     this.emit({ type: 'failure', error });
-    const { code, message } = error;
+    const { code } = error;
     const { session } = connection;
-    this.#say(connection, { type: session ? 'error' : 'auth_error', code, message });
+    this.#say(connection, { type: session ? 'error' : 'auth_error', ...wordsFor(error) });
     this.#close(connection, closeCode(code), code);
     if (session) this.#end(session);
   }

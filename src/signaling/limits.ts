@@ -42,7 +42,7 @@ export const defaultLimits: ServerLimits = {
   bytes_per_second_per_tunnel: 0,
   pending_offers: 64,
   links_per_publisher: 64,
-  links: 4096,
+  links: 2048,
   buffered_bytes_per_publisher: 64 * 1024 * 1024,
   buffered_bytes: 1024 * 1024 * 1024,
   connections_per_ip_per_minute: 600,

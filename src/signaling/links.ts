@@ -5,6 +5,7 @@ import { Deadlines } from './deadlines.ts';
 import type { HubOutput } from './hub-output.ts';
 import type { ServerLimits } from './limits.ts';
 import type { FromClient } from './messages.ts';
+import { rateKey } from './rate-limit.ts';
 import type { Link, Session } from './records.ts';
 import type { Registration } from './registry.ts';
 import type { Sessions } from './sessions.ts';
@@ -12,6 +13,9 @@ import type { Publication } from './tunnels.ts';
 
 /** How long a publisher has to answer an offer, in milliseconds. */
 const OFFER_TIMEOUT = 10_000;
+
+/** Requests from one address that may wait for one name, so that a stranger cannot take every place. */
+const MAX_WAITING_PER_ADDRESS = 8;
 
 /** What one party may tell the other; another reason would put words into the server's mouth. */
 const REASONS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -60,7 +64,7 @@ export class Links {
     if (
       this.#links.size >= limits.links ||
       count(subscriber, (link) => link.subscriber === subscriber) >= limits.links_per_publisher ||
-      (wait && waiting.size >= limits.pending_offers)
+      (wait && (waiting.size >= limits.pending_offers || crowded(waiting, subscriber)))
     ) {
       this.#context.sessions.fail(subscriber, requestId, new UnderpassError('too_many_links'));
       return;
@@ -257,6 +261,14 @@ export class Links {
 
 function reason(code: string | undefined): ErrorCode | undefined {
   return code !== undefined && isErrorCode(code) && REASONS.has(code) ? code : undefined;
+}
+
+/** Whether a subscriber's address has its share of those who wait. */
+function crowded(waiting: ReadonlySet<Link>, { remoteAddress }: Session): boolean {
+  const key = rateKey(remoteAddress);
+  let total = 0;
+  for (const link of waiting) if (rateKey(link.subscriber.remoteAddress) === key) total++;
+  return total >= MAX_WAITING_PER_ADDRESS;
 }
 
 function count(session: Session, matches: (link: Link) => boolean): number {

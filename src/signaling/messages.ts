@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { UnderpassError } from '../errors.ts';
+import { type ErrorCode, UnderpassError } from '../errors.ts';
 import { isTunnelName } from '../identity.ts';
 import { MAX_OFFER_BYTES } from './offer.ts';
 
@@ -163,6 +163,11 @@ export function parseClientMessage(text: string): ClientMessage {
 /** Reads what a server sent. Throws `protocol_error`. */
 export function parseServerMessage(text: string): ServerMessage {
   return parse(serverMessage, text);
+}
+
+/** What a client is told of an error. The text of an unexpected one could be anything, and is for the log only. */
+export function wordsFor({ code, message }: UnderpassError): { code: ErrorCode; message: string } {
+  return { code, message: code === 'internal' ? 'something went wrong on the server' : message };
 }
 
 export function encode(message: ClientMessage | ServerMessage): string {

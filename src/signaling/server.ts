@@ -137,9 +137,15 @@ export class SignalingServer {
         hooks.onSessionClosed(output.session);
         break;
       case 'failure':
-        hooks.onFailure(output.error);
+        this.#onFailure(output.error);
         break;
     }
+  }
+
+  #onFailure(error: UnderpassError): void {
+    const { log, hooks } = this.#options;
+    if (error.code === 'internal') log.error('a message could not be handled', { problem: error.message });
+    hooks.onFailure(error);
   }
 
   #send(connection: number, text: string): void {

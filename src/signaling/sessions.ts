@@ -2,7 +2,7 @@ import type { UnderpassError } from '../errors.ts';
 import type { Instant } from '../machine.ts';
 import { Deadlines } from './deadlines.ts';
 import type { HubOutput } from './hub-output.ts';
-import { encode, type ServerMessage } from './messages.ts';
+import { encode, type ServerMessage, wordsFor } from './messages.ts';
 import type { Session } from './records.ts';
 
 /** How long a session outlives its connection, in milliseconds. */
@@ -95,8 +95,7 @@ export class Sessions {
   /** Answers a request with an error. */
   fail(session: Session, requestId: string, error: UnderpassError): void {
     this.#emit({ type: 'failure', error });
-    const { code, message } = error;
-    this.send(session, { type: 'error', request_id: requestId, code, message });
+    this.send(session, { type: 'error', request_id: requestId, ...wordsFor(error) });
   }
 
   nextDeadline(): Instant | undefined {

@@ -36,6 +36,8 @@ export interface ChannelOptions {
   readonly header: ChannelHeader | undefined;
   /** Where the receive credit comes from: the link's. */
   readonly budget: Budget;
+  /** What all channels of the link may have queued for the peer. */
+  readonly sendBudget: Budget;
 }
 
 /** How far a channel's credit grows, while the link's budget has it. */
@@ -51,6 +53,7 @@ const SEND_MARK = 64 * 1024;
  */
 export class Channel implements ChannelSink {
   readonly #window: FlowWindow;
+  readonly #sendBudget: Budget;
   readonly #decoder: ChannelDecoder;
   readonly #queue = new ByteQueue();
   #outputs: ChannelOutput[] = [];
@@ -59,6 +62,7 @@ export class Channel implements ChannelSink {
   #sent = 0;
   #peerCredit = INITIAL_CREDIT;
   #received = 0;
+  #consumed = 0;
   #granted = INITIAL_CREDIT;
   #creditDue = false;
   #resetDue: number | undefined;
@@ -68,7 +72,8 @@ export class Channel implements ChannelSink {
   #blocked = false;
   #over = false;
 
-  constructor({ header, budget }: ChannelOptions, now: Instant) {
+  constructor({ header, budget, sendBudget }: ChannelOptions, now: Instant) {
+    this.#sendBudget = sendBudget;
     this.#window = new FlowWindow({ initial: INITIAL_CREDIT, maximum: MAX_CREDIT, budget }, now);
     this.#decoder = new ChannelDecoder(header === undefined, this);
     this.#header = header && encodeChannelHeader(header);
@@ -83,7 +88,8 @@ export class Channel implements ChannelSink {
   write(chunk: Buffer): void {
     if (this.#over || this.#ending) return;
     this.#queue.push(chunk);
-    if (this.#queue.length >= SEND_MARK) this.#blocked = true;
+    this.#sendBudget.take(chunk.length);
+    if (this.#queue.length >= SEND_MARK || this.#sendBudget.overdraft > 0) this.#blocked = true;
   }
 
   /** Whether the queue is full; `drain` follows. */
@@ -107,6 +113,8 @@ export class Channel implements ChannelSink {
 
   /** The application has taken bytes: the peer may send as many again. */
   consume(bytes: number, now: Instant, rtt: number | undefined): void {
+    this.#consumed += bytes;
+    if (this.#over) this.#releaseWindow();
     if (this.#over || this.#finReceived) return;
     const grant = this.#window.consume(bytes, now, rtt);
     if (grant === 0) return;
@@ -195,10 +203,11 @@ export class Channel implements ChannelSink {
     if (this.#queue.length > 0 && allowed > 0) {
       into.push(PLACEHOLDER);
       const length = this.#queue.take(allowed, into);
+      this.#sendBudget.release(length);
       into[at] = encodeDataHeader(length);
       this.#sent += length;
     }
-    if (this.#blocked && this.#queue.length <= SEND_MARK / 2) {
+    if (this.#blocked && this.#hasRoom) {
       this.#blocked = false;
       this.#outputs.push({ type: 'drain' });
     }
@@ -209,16 +218,29 @@ export class Channel implements ChannelSink {
     }
   }
 
+  get #hasRoom(): boolean {
+    return (
+      this.#queue.length === 0 || (this.#queue.length <= SEND_MARK / 2 && this.#sendBudget.overdraft === 0)
+    );
+  }
+
   #finishIfDone(): void {
     if (!this.#finSent || !this.#finReceived) return;
     this.#outputs.push({ type: 'finished' });
-    this.#finish();
+    this.#over = true;
+    // Without a reset the application still gets what it has not taken yet: that stays on the link's account.
+    this.#releaseWindow();
+  }
+
+  #releaseWindow(): void {
+    if (this.#consumed === this.#received) this.#window.close();
   }
 
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
     this.#window.close();
+    this.#sendBudget.release(this.#queue.length);
     this.#queue.clear();
   }
 }

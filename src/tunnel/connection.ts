@@ -87,6 +87,11 @@ export class Connection {
 
   /** A tunnel moves in. It is told at once what state the connection is in; the first one starts it. */
   add(tenant: Tenant): void {
+    const name = tenant.publishes;
+    if (name !== undefined && this.#publisherOf(name) !== undefined) {
+      tenant.onFatal(new UnderpassError('name_in_use', { name }));
+      return;
+    }
     this.#tenants.add(tenant);
     if (this.#over !== undefined) tenant.onFatal(this.#over);
     else if (this.online) tenant.onOnline(false);
@@ -132,20 +137,21 @@ export class Connection {
         onLinkClosed: (link, code) => {
           this.relay.abandon(Buffer.from(link, 'base64url'), new UnderpassError(code ?? 'peer_lost'));
         },
-        onReplaced: (name) => this.#tell((tenant) => tenant.publishes === name && tenant.onReplaced()),
+        onReplaced: (name) => this.#publisherOf(name)?.onReplaced(),
       },
     });
     this.#signaling.start();
   }
 
   #onOffer(offer: FromServer<'p2p_offer'>): void {
-    for (const tenant of this.#tenants) {
-      if (tenant.publishes === offer.name) {
-        tenant.onOffer(offer);
-        return;
-      }
-    }
-    this.signaling.refuse(offer.link, 'tunnel_not_found');
+    const publisher = this.#publisherOf(offer.name);
+    if (publisher !== undefined) publisher.onOffer(offer);
+    else this.signaling.refuse(offer.link, 'tunnel_not_found');
+  }
+
+  #publisherOf(name: string): Tenant | undefined {
+    for (const tenant of this.#tenants) if (tenant.publishes === name) return tenant;
+    return undefined;
   }
 
   async #connectData(): Promise<OpenWebSocket> {

@@ -6,6 +6,9 @@ import type { ChannelStream, ChannelUser } from './channel-stream.ts';
 /** What both ends of a local connection buffer in the socket: a few system calls' worth. */
 export const SOCKET_BUFFER = 256 * 1024;
 
+/** How long the local service may take to accept, milliseconds. */
+const CONNECT_TIMEOUT = 10_000;
+
 /**
  * Copies between an application's TCP socket and a channel, with half-close and backpressure both ways. Give it to the
  * channel as its user, then call `start`. The socket must have been made with `allowHalfOpen`.
@@ -48,8 +51,11 @@ export class Forward implements ChannelUser {
 
   /** The socket is still connecting to the local service: failing now means that the service is not there. */
   connecting(): void {
+    const socket = this.#socket;
     this.#failure = ResetCode.serviceUnreachable;
-    this.#socket.once('connect', () => {
+    socket.setTimeout(CONNECT_TIMEOUT, () => socket.destroy());
+    socket.once('connect', () => {
+      socket.setTimeout(0);
       this.#failure = ResetCode.closed;
     });
   }
@@ -108,10 +114,14 @@ export class Forward implements ChannelUser {
   }
 
   #onSocketClose(): void {
+    // What nobody will take any more goes back to the link's account.
+    const untaken = this.#unconsumed + this.#waiting.length;
+    this.#waiting.clear();
+    this.#unconsumed = 0;
+    this.#channel?.consume(untaken);
     // Both directions of the socket ended properly: what the channel still holds goes out, and `onOver` follows.
     if (this.#over || (this.#socket.readableEnded && this.#socket.writableFinished)) return;
     this.#over = true;
-    this.#waiting.clear();
     this.#channel?.reset(this.#failure);
     this.#onOver(this.#failure, undefined);
   }

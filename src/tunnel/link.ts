@@ -26,6 +26,7 @@ export interface LinkOptions {
 export class Link implements CarrierHandler {
   readonly #options: LinkOptions;
   readonly #budget = new Budget(LINK_BUDGET);
+  readonly #sendBudget = new Budget(LINK_BUDGET);
   #carrier: Carrier | undefined;
   #nextChannel = 0n;
   #channels = 0;
@@ -96,6 +97,7 @@ export class Link implements CarrierHandler {
       header,
       user,
       budget: this.#budget,
+      sendBudget: this.#sendBudget,
       runtime: this.#options.runtime,
       rtt: () => this.rtt,
       onOver: () => {

@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { UnderpassError } from '../errors.ts';
 import { formatAddress } from '../net/address.ts';
+import { listenError } from '../net/listen-error.ts';
 import type { Runtime, Timer } from '../net/runtime.ts';
 import { SOCKET_BUFFER } from './forward.ts';
 
@@ -76,10 +76,4 @@ export class LocalListener {
       this.#held.delete(socket);
     });
   }
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): UnderpassError {
-  if (error.code === 'EADDRINUSE') return new UnderpassError('port_in_use', { host, port }, { cause: error });
-  const problem = error.code ?? error.message;
-  return new UnderpassError('listen_failed', { host, port, problem }, { cause: error });
 }

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { Counter, Gauge, Registry } from 'prom-client';
-import { UnderpassError } from '../errors.ts';
+import { listenError } from '../net/listen-error.ts';
 
 /** What a server has at the moment. */
 export interface Counts {
@@ -12,7 +12,8 @@ export interface Counts {
 /** A server's figures, in Prometheus' words. Tunnel names are not labels: anybody can make as many as they like. */
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #relayed: Counter<'direction' | 'token'>;
+  /** By direction and number of the token. Plain numbers: it is counted for every chunk. */
+  readonly #relayed = { up: new Map<number, number>(), down: new Map<number, number>() };
   readonly #errors: Counter<'code'>;
   #http: Server | undefined;
 
@@ -28,11 +29,18 @@ export class Metrics {
         },
       });
     }
-    this.#relayed = new Counter({
+    const relayed = this.#relayed;
+    new Counter({
       name: 'underpass_relayed_bytes_total',
       help: 'Bytes relayed, counted once: up from subscribers to publishers, down back; by number of the publisher’s token.',
       labelNames: ['direction', 'token'],
       registers,
+      collect() {
+        this.reset();
+        for (const direction of ['up', 'down'] as const) {
+          for (const [token, bytes] of relayed[direction]) this.inc({ direction, token }, bytes);
+        }
+      },
     });
     this.#errors = new Counter({
       name: 'underpass_errors_total',
@@ -43,14 +51,15 @@ export class Metrics {
   }
 
   relayed(direction: 'up' | 'down', token: number, bytes: number): void {
-    this.#relayed.inc({ direction, token }, bytes);
+    const totals = this.#relayed[direction];
+    totals.set(token, (totals.get(token) ?? 0) + bytes);
   }
 
   failed(code: string): void {
     this.#errors.inc({ code });
   }
 
-  /** Serves `/metrics` and `/healthz`; resolves with the port. Throws `listen_failed`. */
+  /** Serves `/metrics` and `/healthz`; resolves with the port. Throws `port_in_use` or `listen_failed`. */
   async listen(host: string, port: number): Promise<number> {
     const http = createServer((request, response) => {
       if (request.url === '/healthz') response.end('ok\n');
@@ -59,9 +68,7 @@ export class Metrics {
     });
     this.#http = http;
     await new Promise<void>((resolve, reject) => {
-      http.on('error', (error) =>
-        reject(new UnderpassError('listen_failed', { host, port, problem: error.message })),
-      );
+      http.on('error', (error) => reject(listenError(error, host, port)));
       http.listen({ host, port }, resolve);
     });
     const address = http.address();

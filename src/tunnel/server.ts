@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createSecureContext, DEFAULT_CIPHERS } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import { fingerprintOf, formatFingerprint } from '../certificate.ts';
 import { UnderpassError } from '../errors.ts';
 import { type Logger, silentLogger } from '../log.ts';
 import { formatAddress } from '../net/address.ts';
+import { CIPHERS } from '../net/ciphers.ts';
 import { parseTrustedProxies } from '../net/client-address.ts';
 import { systemRuntime } from '../net/runtime.ts';
 import { WebSocketListener, type WebSocketRoute } from '../net/websocket-server.ts';
@@ -40,8 +41,6 @@ class Server implements RunningServer {
   readonly #signaling: SignalingServer;
   readonly #relay: RelayServer;
   readonly #metrics: Metrics;
-  /** Which token each link counts for, by link id. */
-  readonly #tokens = new Map<string, number>();
   #port = 0;
   #onQuiet: (() => void) | undefined;
 
@@ -53,9 +52,9 @@ class Server implements RunningServer {
     this.#config = config;
     this.#log = logger.scope('server');
     this.#certificate = certificate;
-    this.#metrics = new Metrics(() => this.#signaling.counts);
+    this.#metrics = new Metrics(() => ({ ...this.#signaling.counts, links: this.#relay.linkCount }));
     this.#relay = new RelayServer(config.limits, systemRuntime, {
-      onBytes: (link, direction, bytes) => this.#metrics.relayed(direction, this.#tokenOf(link), bytes),
+      onBytes: (link, direction, bytes) => this.#metrics.relayed(direction, link.token, bytes),
       onLinkClosed: (link, usage) => this.#onRelayClosed(link, usage),
     });
     this.#signaling = new SignalingServer({
@@ -76,6 +75,8 @@ class Server implements RunningServer {
       trustedProxies: parseTrustedProxies(config.trustedProxies),
       allow: (address) => this.#signaling.allow(address),
       routes: [this.#signaling.route, this.#dataRoute()],
+      // Each session has two, and those that have yet to prove themselves need room.
+      maxConnections: 2 * config.limits.sessions + 1024,
     });
   }
 
@@ -152,28 +153,25 @@ class Server implements RunningServer {
   }
 
   #onLinkOpen(link: LinkOpen): void {
-    if (!this.#relay.hasRoom) {
+    if (!this.#relay.hasRoom(link.publisher)) {
       this.#signaling.linkClosed(link.link, 'too_many_links');
       return;
     }
-    this.#tokens.set(link.link, link.token);
-    const { name: tunnel, publisher, subscriber } = link;
+    const { name: tunnel, token, publisher, subscriber } = link;
     this.#log.info('link opened', { tunnel });
-    this.#relay.openLink({ id: idOf(link.link), tunnel, publisher, subscriber });
+    this.#relay.openLink({ id: idOf(link.link), tunnel, token, publisher, subscriber });
   }
 
   /** The one line of the log that says what a link has cost. */
   #onRelayClosed(link: RelayLink, { up, down, milliseconds }: Usage): void {
     this.#log.info('link closed', {
       tunnel: link.tunnel,
-      publisher_token: this.#tokenOf(link),
+      publisher_token: link.token,
       up_bytes: up,
       down_bytes: down,
       seconds: Math.round(milliseconds / 1000),
     });
-    const id = link.id.toString('base64url');
-    this.#tokens.delete(id);
-    this.#signaling.linkClosed(id);
+    this.#signaling.linkClosed(link.id.toString('base64url'));
     if (this.#relay.linkCount === 0) this.#onQuiet?.();
   }
 
@@ -181,14 +179,7 @@ class Server implements RunningServer {
     this.#metrics.failed(code);
     this.#log.debug('a client was refused', { code, problem: message });
   }
-
-  #tokenOf(link: RelayLink): number {
-    return this.#tokens.get(link.id.toString('base64url')) ?? 0;
-  }
 }
-
-/** The cheapest strong cipher first: what matters is encrypted a second time, between the peers. */
-const CIPHERS = ['TLS_AES_128_GCM_SHA256', DEFAULT_CIPHERS].join(':');
 
 interface Certificate {
   readonly cert: string;

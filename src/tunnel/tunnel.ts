@@ -26,7 +26,7 @@ export abstract class BaseTunnel implements Tunnel {
   }
 
   protected emit(event: TunnelEvent): void {
-    if (!this.#over) this.#onEvent(event);
+    if (!this.#over) this.#tell(event);
   }
 
   /** Tells which path a link has now. */
@@ -45,14 +45,25 @@ export abstract class BaseTunnel implements Tunnel {
   /** Ends the tunnel: by a failure, which is told, or because it was asked to. */
   protected async end(error: UnderpassError | undefined): Promise<void> {
     if (this.#over) return;
+    this.#over = true;
     if (error !== undefined) {
       const { code, message, hint } = error;
-      this.emit({ event: 'error', code, message, hint, retry: false });
+      this.#tell({ event: 'error', code, message, hint, retry: false });
     }
-    this.emit(this.farewell());
-    this.#over = true;
+    this.#tell(this.farewell());
     await this.release();
     this.#resolve(error);
+  }
+
+  /** What a listener throws is the listener's affair, and must not unwind ours. */
+  #tell(event: TunnelEvent): void {
+    try {
+      this.#onEvent(event);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   /** The last event. */

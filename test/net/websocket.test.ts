@@ -25,10 +25,16 @@ interface ListenerSetup {
   secure?: boolean;
   allow?: (address: string) => boolean;
   admit?: (captured: string, address: string) => Admission;
+  maxConnections?: number;
 }
 
 /** Listens on a free port; greets every WebSocket in the same packet as the upgrade. */
-async function listen({ secure = false, allow = () => true, admit }: ListenerSetup = {}) {
+async function listen({
+  secure = false,
+  allow = () => true,
+  admit,
+  maxConnections = 100,
+}: ListenerSetup = {}) {
   const listener = new WebSocketListener({
     tls: secure ? { cert: certificate.cert, key: certificate.key, honorCipherOrder: false } : undefined,
     trustedProxies: parseTrustedProxies([]),
@@ -37,6 +43,7 @@ async function listen({ secure = false, allow = () => true, admit }: ListenerSet
       { path: /^\/_control$/, maxPayload: () => 1000, admit: admit ?? (() => greet) },
       { path: /^\/_data\/([0-9a-f]{32})$/, maxPayload: () => 2000, admit: admit ?? (() => greet) },
     ],
+    maxConnections,
   });
   const { port } = await listener.listen('127.0.0.1', 0);
   closers.push(() => listener.close());
@@ -231,6 +238,28 @@ describe('WebSocketListener', () => {
     await Promise.all([listener.close(), once(socket, 'close')]);
   });
 
+  it.each([false, true])(
+    'closes a connection too many, however idle the others are (TLS: %s)',
+    async (secure) => {
+      const { url } = await listen({ secure, maxConnections: 2 });
+      const open = await connect(url, { insecure: true });
+      const { port } = parseServerAddress(url);
+      const idle = net.connect(port, '127.0.0.1');
+      closers.push(() => idle.destroy());
+      await once(idle, 'connect');
+      await expect(connect(url, { insecure: true })).rejects.toMatchObject({ code: 'server_unreachable' });
+      open.terminate();
+      await expect
+        .poll(() =>
+          connect(url, { insecure: true }).then(
+            () => true,
+            () => false,
+          ),
+        )
+        .toBe(true);
+    },
+  );
+
   it('says when the port is taken', async () => {
     const { url } = await listen();
     const listener = new WebSocketListener({
@@ -238,6 +267,7 @@ describe('WebSocketListener', () => {
       trustedProxies: parseTrustedProxies([]),
       allow: () => true,
       routes: [],
+      maxConnections: 1,
     });
     const { port } = parseServerAddress(url);
     await expect(listener.listen('127.0.0.1', port)).rejects.toMatchObject({

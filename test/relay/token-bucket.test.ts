@@ -21,6 +21,16 @@ describe('a token bucket', () => {
     expect(new TokenBucket(0, 0).take(Number.MAX_SAFE_INTEGER, 0)).toBe(0);
   });
 
+  it('says when it is full again, debts included', () => {
+    const bucket = new TokenBucket(1000, 0);
+    expect(bucket.untilFull(0)).toBe(0);
+    bucket.take(1500, 0);
+    expect(bucket.untilFull(0)).toBe(1500);
+    expect(bucket.untilFull(1400)).toBe(100);
+    expect(bucket.untilFull(1e9)).toBe(0);
+    expect(new TokenBucket(0, 0).untilFull(0)).toBe(0);
+  });
+
   it('never lets through more than rate × time plus the burst, when its waits are kept', () => {
     forSeeds(2000, (random) => {
       const rate = 1 + random.integer(100_000);

@@ -399,6 +399,44 @@ describe('limits', () => {
     expect(await subscriber.request(connectTo('game', { wait: true }))).toBeUndefined();
     expect(await subscriber.request(connectTo('game', { wait: true }))).toBe('too_many_links');
   });
+
+  it('leaves places for others where one address waits', async () => {
+    const world = new SignalingWorld();
+    const wait = (client: WorldClient, name = 'game') => client.request(connectTo(name, { wait: true }));
+    for (let i = 0; i < 8; i++) {
+      const stranger = await world.join({ address: `2001:db8:0:1::${i}` });
+      expect(await wait(stranger)).toBeUndefined();
+    }
+    const stranger = await world.join({ address: '2001:db8:0:1:ffff::' });
+    expect(await wait(stranger)).toBe('too_many_links');
+    expect(await wait(stranger, 'elsewhere')).toBeUndefined();
+    const friend = await world.join({ address: '2001:db8:0:2::1' });
+    expect(await wait(friend)).toBeUndefined();
+    expect((await publish(world)).of('offer')).toHaveLength(9);
+    expect(await wait(stranger, 'game')).toBeUndefined();
+  });
+});
+
+describe('a mistake of the server', () => {
+  it('ends the session that ran into it, which is not told what it was', async () => {
+    const world = new SignalingWorld();
+    const client = await world.join();
+    const other = await world.join();
+    const { randomBytes } = world.runtime;
+    world.runtime.randomBytes = (size) => {
+      if (size === 16) throw new TypeError('the text of a bug');
+      return randomBytes.call(world.runtime, size);
+    };
+    client.ask({ type: 'open_data' });
+    await world.advance(20);
+    expect(eventsOf(world, 'failure')).toMatchObject([{ error: { code: 'internal' } }]);
+    expect(eventsOf(world, 'failure')[0]?.error.message).toContain('the text of a bug');
+    const told = [...client.of('offline'), ...client.of('fatal')].map(({ error }) => error);
+    expect(told).toMatchObject([{ code: 'internal' }]);
+    expect(told[0]?.message).toContain('something went wrong on the server');
+    expect(told[0]?.message).not.toContain('bug');
+    expect(other.session.online).toBe(true);
+  });
 });
 
 describe('a lost connection', () => {

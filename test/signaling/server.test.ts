@@ -51,6 +51,7 @@ async function serve(secure: boolean, limits: Partial<ServerLimits> = {}) {
     trustedProxies: parseTrustedProxies([]),
     allow: (address) => signaling.allow(address),
     routes: [signaling.route],
+    maxConnections: 100,
   });
   const { port } = await listener.listen('127.0.0.1', 0);
   closers.push(

@@ -14,7 +14,10 @@ import { header, outputs, transmitted } from '../support/lone-channel.ts';
 
 /** A channel that has been opened by a peer. */
 function accepted(budget = new Budget(1 << 26)): Channel {
-  const channel = new Channel({ header: undefined, budget }, 0);
+  const channel = new Channel(
+    { header: undefined, budget, sendBudget: new Budget(Number.POSITIVE_INFINITY) },
+    0,
+  );
   channel.receive(encodeChannelHeader(header));
   expect(outputs(channel)).toEqual([{ type: 'opened', header }]);
   return channel;
@@ -55,7 +58,10 @@ describe('what the peer may not do', () => {
 
 describe('a channel', () => {
   it('opens with its header, and sends within the initial credit without waiting', () => {
-    const channel = new Channel({ header, budget: new Budget(1 << 26) }, 0);
+    const channel = new Channel(
+      { header, budget: new Budget(1 << 26), sendBudget: new Budget(Number.POSITIVE_INFINITY) },
+      0,
+    );
     channel.write(Buffer.alloc(INITIAL_CREDIT + 1));
     expect(channel.blocked).toBe(true);
     const bytes = transmitted(channel);
@@ -108,7 +114,10 @@ describe('a channel', () => {
   });
 
   it('says why, when it is reset before its header has left', () => {
-    const channel = new Channel({ header, budget: new Budget(1 << 26) }, 0);
+    const channel = new Channel(
+      { header, budget: new Budget(1 << 26), sendBudget: new Budget(Number.POSITIVE_INFINITY) },
+      0,
+    );
     channel.write(Buffer.from('x'));
     channel.reset(ResetCode.closed);
     expect(transmitted(channel)).toEqual(Buffer.concat([encodeChannelHeader(header), encodeReset(0)]));
@@ -118,5 +127,40 @@ describe('a channel', () => {
     const channel = accepted();
     channel.lost();
     expect(outputs(channel)).toEqual([{ type: 'reset', code: ResetCode.closed }]);
+  });
+});
+
+describe('what a channel holds is on the account of its link', () => {
+  it('also after its end, until the application has taken it', () => {
+    const budget = new Budget(1 << 26);
+    const channel = accepted(budget);
+    channel.receive(dataFrame(1000));
+    channel.receive(encodeOffset(ChannelFrame.fin, 1000));
+    channel.end();
+    transmitted(channel);
+    expect(outputs(channel).at(-1)).toEqual({ type: 'finished' });
+    channel.consume(999, 0, 1);
+    expect(budget.used).toBeGreaterThanOrEqual(1);
+    channel.consume(1, 0, 1);
+    expect(budget.used).toBe(0);
+  });
+
+  it('also what waits to be sent: with nothing left, a writer waits until all of its own has gone', () => {
+    const budget = new Budget(1 << 26);
+    const sendBudget = new Budget(100);
+    const channel = new Channel({ header, budget, sendBudget }, 0);
+    channel.write(Buffer.alloc(100));
+    expect(channel.blocked).toBe(false);
+    channel.write(Buffer.alloc(1));
+    expect(channel.blocked).toBe(true);
+    transmitted(channel);
+    expect(outputs(channel)).toEqual([{ type: 'drain' }]);
+    expect(sendBudget.used).toBe(0);
+    // Beyond the credit it stays, and is given back with the channel.
+    channel.write(Buffer.alloc(INITIAL_CREDIT));
+    transmitted(channel);
+    expect([channel.blocked, sendBudget.used]).toEqual([true, 101]);
+    channel.reset(ResetCode.closed);
+    expect(sendBudget.used).toBe(0);
   });
 });

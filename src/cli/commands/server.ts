@@ -11,14 +11,16 @@ const DRAIN_SECONDS = 10;
 export async function server(context: Context, view: View, flags: ServerFlags): Promise<number> {
   const config = load(flags);
   const logger = context.createLogger(config.logging.level, config.logging.format);
-  const running = await context.startServer(config, { logger });
+  let running: RunningServer | undefined;
+  // Before the server starts: until somebody listens, SIGHUP ends the program. What it starts with was read just now.
+  context.signals.onHangup(() => running && reload(running, flags, logger.scope('config')));
+  running = await context.startServer(config, { logger });
   view.show({
     event: 'ready',
     role: 'server',
     listen: running.listen,
     fingerprint: running.fingerprint ?? null,
   });
-  context.signals.onHangup(() => reload(running, flags, logger.scope('config')));
   const reason = await context.signals.stopped;
   if (reason === 'SIGTERM') {
     view.show({ event: 'draining', seconds: DRAIN_SECONDS });

@@ -36,12 +36,22 @@ export interface ServerOverrides {
 const DEFAULT_LISTEN = '0.0.0.0:4040';
 const DEFAULT_STUN = { addresses: ['0.0.0.0'], ports: [3478, 3479] };
 
-/** A smaller message could not carry an offer, and clients send `/_data` messages of up to 128 KiB and a few headers. */
+/**
+ * A smaller message could not carry an offer, clients send `/_data` messages of up to 128 KiB and a few headers, and with
+ * smaller buffers no link could open.
+ */
 const SMALLEST: Partial<Record<keyof ServerLimits, number>> = {
   message_bytes: 16 * 1024,
   frame_bytes: 256 * 1024,
-  bytes_per_second_per_tunnel: 0,
+  buffered_bytes_per_publisher: 512 * 1024,
+  buffered_bytes: 512 * 1024,
 };
+
+/** Slower, the relay would stay shut for longer than a heartbeat waits for a sign of life. */
+const SLOWEST = 64 * 1024;
+const rate = z
+  .int()
+  .refine((bytes) => bytes === 0 || bytes >= SLOWEST, { error: `must be 0 or at least ${SLOWEST}` });
 
 const limitNames = Object.keys(defaultLimits) as (keyof ServerLimits)[];
 const limits = Object.fromEntries(
@@ -66,7 +76,12 @@ const schema = z.strictObject({
     })
     .optional(),
   metrics: z.strictObject({ listen: is.plainAddress }).optional(),
-  limits: z.strictObject(limits).optional(),
+  limits: z
+    .strictObject({
+      ...limits,
+      bytes_per_second_per_tunnel: rate.default(defaultLimits.bytes_per_second_per_tunnel),
+    })
+    .optional(),
   logging: z
     .strictObject({ level: z.enum(LOG_LEVELS).optional(), format: z.enum(LOG_FORMATS).optional() })
     .optional(),

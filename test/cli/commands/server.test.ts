@@ -45,6 +45,23 @@ test('SIGHUP reads the file again; a bad file changes nothing', async () => {
   expect(await code).toBe(0);
 });
 
+test('SIGHUP while the server starts changes nothing, and does not end it', async () => {
+  const world = new FakeWorld();
+  const file = temporaryFile('server.yml', 'auth: { tokens: [old] }\n');
+  const unheard = world.hangup;
+  const start = world.context.startServer;
+  world.context.startServer = (config, options) => {
+    expect(world.hangup).not.toBe(unheard);
+    world.hangup();
+    return start(config, options);
+  };
+  const code = world.run('server', '-c', file);
+  await settled();
+  expect(world.servers).toHaveLength(1);
+  world.stop('SIGINT');
+  expect(await code).toBe(0);
+});
+
 test('a server that cannot start ends with the code of the reason', async () => {
   const world = new FakeWorld();
   expect(await world.run('server', '-c', '/no/such.yml')).toBe(2);

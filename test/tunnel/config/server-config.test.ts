@@ -29,7 +29,7 @@ auth: { tokens: [t1, t2] }
 p2p: { direct_enabled: false }
 stun: { addresses: [192.0.2.1, "::"], ports: [3478] }
 metrics: { listen: 127.0.0.1:9090 }
-limits: { sessions: 1, bytes_per_second_per_tunnel: 0, buffered_bytes_per_publisher: 5 }
+limits: { sessions: 1, bytes_per_second_per_tunnel: 0, buffered_bytes_per_publisher: 600000 }
 logging: { level: debug, format: json }
 trusted_proxies: [127.0.0.1, 10.0.0.0/8, "fd00::/8"]
 `,
@@ -41,10 +41,15 @@ trusted_proxies: [127.0.0.1, 10.0.0.0/8, "fd00::/8"]
     directEnabled: false,
     stun: { addresses: ['192.0.2.1', '::'], ports: [3478] },
     metrics: { host: '127.0.0.1', port: 9090 },
-    limits: { ...defaultLimits, sessions: 1, buffered_bytes_per_publisher: 5 },
+    limits: { ...defaultLimits, sessions: 1, buffered_bytes_per_publisher: 600000 },
     logging: { level: 'debug', format: 'json' },
     trustedProxies: ['127.0.0.1', '10.0.0.0/8', 'fd00::/8'],
   });
+});
+
+test('a slow rate is a rate', () => {
+  const { limits } = load('limits: { bytes_per_second_per_tunnel: 65536 }');
+  expect(limits.bytes_per_second_per_tunnel).toBe(65536);
 });
 
 test('the command line wins over the file', () => {
@@ -76,6 +81,14 @@ test.each([
   ['metrics:\n  listen: http://localhost\n', '2: metrics.listen: must be host:port'],
   ['limits:\n  sessions: 0\n', '2: limits.sessions: must be at least 1'],
   ['limits:\n  message_bytes: 10\n', '2: limits.message_bytes: must be at least 16384'],
+  [
+    'limits:\n  bytes_per_second_per_tunnel: 65535\n',
+    '2: limits.bytes_per_second_per_tunnel: must be 0 or at least 65536',
+  ],
+  [
+    'limits:\n  bytes_per_second_per_tunnel: -65536\n',
+    '2: limits.bytes_per_second_per_tunnel: must be 0 or at least',
+  ],
   ['limits:\n  tunnels_per_session_: 3\n', '2: limits.tunnels_per_session_: there is no such key'],
   ['logging: { level: loud }\n', '1: logging.level: must be silent or error or warn or info or debug'],
   ['trusted_proxies: [10.0.0.0/33]\n', '1: trusted_proxies[0]: must be an IP address or a network'],
