@@ -1,5 +1,5 @@
 import type { ByteStream, ByteStreamHandler } from '../carrier.ts';
-import type { Machine } from '../machine.ts';
+import type { Instant, Machine } from '../machine.ts';
 import type { Budget } from '../net/budget.ts';
 import { ByteQueue } from '../net/byte-queue.ts';
 import { Driver } from '../net/driver.ts';
@@ -40,6 +40,7 @@ export class Mux {
   #unsent = 0;
   #flushing = false;
   #receiving = false;
+  #receivedAt: Instant = 0;
   #closed = false;
 
   constructor(options: SessionOptions, transport: MuxTransport, runtime: Runtime, handler: MuxHandler) {
@@ -83,7 +84,8 @@ export class Mux {
   /** Bytes have arrived from the transport. */
   receive(chunk: Buffer): void {
     if (this.#closed) return;
-    this.#session.receive(chunk, this.#runtime.now());
+    this.#receivedAt = this.#runtime.now();
+    this.#session.receive(chunk, this.#receivedAt);
     // What the input makes us say is sent once, when all of it has been looked at.
     this.#receiving = true;
     this.#driver.pump();
@@ -100,6 +102,7 @@ export class Mux {
   close(): void {
     this.#session.close();
     this.flush();
+    this.#driver.pump();
   }
 
   write(id: number, chunk: Buffer, more: boolean): boolean {
@@ -121,11 +124,11 @@ export class Mux {
   }
 
   consume(id: number, bytes: number): void {
-    this.#session.consume(id, bytes, this.#runtime.now());
+    this.#session.consume(id, bytes, this.#receiving ? this.#receivedAt : this.#runtime.now());
     this.flush();
   }
 
-  /** Moves frames from the session to the transport while the transport keeps up, and then reports what happened. */
+  /** Moves frames from the session to the transport while the transport keeps up, and reports what that made room for. */
   flush(): void {
     if (this.#flushing || this.#receiving || this.#closed) return;
     this.#flushing = true;
@@ -141,7 +144,6 @@ export class Mux {
       this.#driver.pump();
     }
     this.#flushing = false;
-    this.#driver.pump();
   }
 
   #onOutput(output: SessionOutput): void {

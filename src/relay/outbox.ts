@@ -1,4 +1,4 @@
-import { encodeHeader, Flag, FrameType } from './frame.ts';
+import { encodeHeader, Flag, FrameType, HEADER_SIZE } from './frame.ts';
 import type { YamuxStream } from './stream.ts';
 
 /** Unsent pongs beyond this replace older ones: whoever pings that fast wants no answer. */
@@ -55,6 +55,8 @@ export class Outbox {
 
   /** Appends all frames to `into` and returns their size. */
   transmit(into: Buffer[]): number {
+    // Asked for every data frame, and nearly always idle.
+    if (this.#idle) return 0;
     const before = into.length;
     if (this.#ping !== undefined) into.push(encodeHeader(FrameType.ping, Flag.syn, 0, this.#ping));
     for (const value of this.#pongs) into.push(encodeHeader(FrameType.ping, Flag.ack, 0, value));
@@ -63,9 +65,17 @@ export class Outbox {
     if (this.#goAway !== undefined) into.push(encodeHeader(FrameType.goAway, 0, 0, this.#goAway));
     this.clear();
     this.#goAway = undefined;
-    let size = 0;
-    for (let i = before; i < into.length; i++) size += (into[i] as Buffer).length;
-    return size;
+    return (into.length - before) * HEADER_SIZE;
+  }
+
+  get #idle(): boolean {
+    return (
+      this.#announced.size === 0 &&
+      this.#ping === undefined &&
+      this.#pongs.length === 0 &&
+      this.#resets.length === 0 &&
+      this.#goAway === undefined
+    );
   }
 
   #announceNow(stream: YamuxStream, into: Buffer[]): void {
