@@ -90,28 +90,21 @@ export class ChannelStream implements ByteStreamHandler {
   #settle(): void {
     if (this.#busy) return;
     this.#busy = true;
-    let active = true;
-    while (active) {
-      active = this.#flush();
-      for (
-        let output = this.#channel.pollOutput();
-        output !== undefined;
-        output = this.#channel.pollOutput()
-      ) {
-        this.#report(output);
-        active = true;
+    do {
+      for (let next = this.#channel.pollOutput(); next !== undefined; next = this.#channel.pollOutput()) {
+        this.#report(next);
       }
-    }
+    } while (this.#flush());
     this.#busy = false;
   }
 
   #flush(): boolean {
     let sent = false;
-    while (!this.#streamFull) {
+    while (this.#channel.pending && !this.#streamFull) {
       const buffers: Buffer[] = [];
-      if (!this.#channel.transmit(buffers)) break;
-      sent = true;
+      this.#channel.transmit(buffers);
       this.#send(buffers);
+      sent = true;
     }
     return sent;
   }

@@ -151,18 +151,24 @@ export class Channel implements ChannelSink {
     return undefined;
   }
 
-  /** Appends what is to be written to the carrier's stream now, one data frame at most. False when there is nothing. */
-  transmit(into: Buffer[]): boolean {
-    const before = into.length;
+  /** Whether `transmit` has something to yield. */
+  get pending(): boolean {
+    if (this.#header !== undefined || this.#resetDue !== undefined) return true;
+    if (this.#over) return false;
+    if (this.#creditDue) return true;
+    return this.#queue.length > 0 ? this.#peerCredit > this.#sent : this.#ending && !this.#finSent;
+  }
+
+  /** Appends what is to be written to the carrier's stream now, one data frame at most. */
+  transmit(into: Buffer[]): void {
     if (this.#header !== undefined) into.push(this.#header);
     this.#header = undefined;
     if (this.#resetDue !== undefined) into.push(encodeReset(this.#resetDue));
     this.#resetDue = undefined;
-    if (this.#over) return into.length > before;
+    if (this.#over) return;
     if (this.#creditDue) into.push(encodeOffset(ChannelFrame.credit, this.#granted));
     this.#creditDue = false;
     this.#transmitData(into);
-    return into.length > before;
   }
 
   onHeader(header: ChannelHeader): void {

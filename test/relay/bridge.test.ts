@@ -7,7 +7,7 @@ import { muxPair, Recorder } from '../support/mux-pair.ts';
 import { VirtualRuntime } from '../support/virtual-runtime.ts';
 
 /** Two clients, each with a stream that the server opened, and the server's bridge between them. */
-function bridged(rate = 0) {
+function bridged(rate = 0, owed = 0) {
   const runtime = new VirtualRuntime();
   const [left, right] = [muxPair(runtime), muxPair(runtime)];
   const [near, far] = [left, right].map(({ client, server }) => {
@@ -16,6 +16,7 @@ function bridged(rate = 0) {
     return { inner, outer: new Recorder(server.accepted[0] as ByteStream) };
   }) as [{ inner: ByteStream; outer: Recorder }, { inner: ByteStream; outer: Recorder }];
   const bucket = new TokenBucket(rate, runtime.now());
+  bucket.take(owed, runtime.now());
   const seen = { up: 0, down: 0, closed: 0 };
   const bridge = new Bridge(near.inner, far.inner, {
     gate: { pass: (bytes) => bucket.take(bytes, runtime.now()) },
@@ -155,6 +156,15 @@ describe('a bridge', () => {
     far.stream.end();
     runtime.advance(10_000);
     expect([near.text, near.events, seen.closed]).toEqual(['thanks', ['end'], 1]);
+  });
+
+  it('waits out what other links of the tunnel owe before its first byte', () => {
+    const { runtime, near, far } = bridged(10_000, 15_000);
+    near.stream.write(Buffer.alloc(100));
+    runtime.advance(450);
+    expect(far.received).toBe(0);
+    runtime.advance(100);
+    expect(far.received).toBe(100);
   });
 
   it('drops what waits for the gate when it is reset', () => {

@@ -12,6 +12,6 @@ export function outputs(channel: Channel): ChannelOutput[] {
 /** Everything that it sends now. */
 export function transmitted(channel: Channel): Buffer {
   const buffers: Buffer[] = [];
-  while (channel.transmit(buffers));
+  while (channel.pending) channel.transmit(buffers);
   return Buffer.concat(buffers);
 }

@@ -49,7 +49,8 @@ class Side {
 
   transmit(): boolean {
     const buffers: Buffer[] = [];
-    const more = this.channel.transmit(buffers);
+    const more = this.channel.pending;
+    this.channel.transmit(buffers);
     this.inFlight = Buffer.concat([this.inFlight, ...buffers]);
     this.report();
     return more;
