@@ -3,6 +3,8 @@ import type { Duplex } from 'node:stream';
 import { connect, createSecureContext, TLSSocket } from 'node:tls';
 import { UnderpassError } from '../errors.ts';
 
+export type { TLSSocket };
+
 /** The protocol both peers must agree on (ALPN, RFC 7301). */
 const ALPN = 'underpass/1';
 

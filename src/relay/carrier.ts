@@ -1,9 +1,8 @@
-import type { TLSSocket } from 'node:tls';
 import type { ByteStream, Carrier, CarrierHandler } from '../carrier.ts';
 import { UnderpassError } from '../errors.ts';
 import { Budget } from '../net/budget.ts';
 import type { Runtime } from '../net/runtime.ts';
-import { pinnedTls } from '../net/tls.ts';
+import { pinnedTls, type TLSSocket } from '../net/tls.ts';
 import { StreamDuplex } from './duplex.ts';
 import { Mux, type MuxTransport } from './mux.ts';
 
