@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
+import { Joiner } from './joiner.ts';
 
 export interface BinarySocketHandler {
   onBytes(chunk: Buffer): void;
@@ -12,15 +13,11 @@ const OPTIONS = { binary: true, compress: false } as const;
 /** From here on, copying costs more than a message of its own. */
 const LARGE = 32 * 1024;
 
-/** Messages made of small buffers are built in memory that is used again: garbage of this size keeps the collector busy. */
-const SCRATCH_SIZE = 128 * 1024;
-const MAX_SCRATCH = 4;
-
 /** A WebSocket as a pipe of bytes: message boundaries mean nothing, and a text message ends it. */
 export class BinarySocket {
   readonly #socket: WebSocket;
   readonly #transport: Duplex;
-  readonly #scratch: Buffer[] = [];
+  readonly #joiner = new Joiner();
 
   /** @param transport what the WebSocket runs on: corked, it takes several messages with one system call */
   constructor(socket: WebSocket, transport: Duplex, handler: BinarySocketHandler) {
@@ -58,19 +55,9 @@ export class BinarySocket {
   }
 
   #sendMerged(buffers: Buffer[], from: number, to: number, sent: (() => void) | undefined): void {
-    let size = 0;
-    for (let i = from; i < to; i++) size += (buffers[i] as Buffer).length;
-    if (size < LARGE || size > SCRATCH_SIZE) {
-      const message =
-        to - from === 1 ? (buffers[from] as Buffer) : Buffer.concat(buffers.slice(from, to), size);
-      this.#socket.send(message, OPTIONS, sent);
-      return;
-    }
-    const scratch = this.#scratch.pop() ?? Buffer.allocUnsafeSlow(SCRATCH_SIZE);
-    let at = 0;
-    for (let i = from; i < to; i++) at += (buffers[i] as Buffer).copy(scratch, at);
-    this.#socket.send(scratch.subarray(0, size), OPTIONS, () => {
-      if (this.#scratch.length < MAX_SCRATCH) this.#scratch.push(scratch);
+    const { bytes, release } = this.#joiner.join(buffers, from, to);
+    this.#socket.send(bytes, OPTIONS, () => {
+      release();
       sent?.();
     });
   }

@@ -1,6 +1,7 @@
 import type { ByteStream, Carrier, CarrierHandler } from '../carrier.ts';
 import { UnderpassError } from '../errors.ts';
 import { Budget } from '../net/budget.ts';
+import { Joiner } from '../net/joiner.ts';
 import type { Runtime } from '../net/runtime.ts';
 import { pinnedTls, type TLSSocket } from '../net/tls.ts';
 import { StreamDuplex } from './duplex.ts';
@@ -122,14 +123,16 @@ export class RelayCarrier implements Carrier {
 }
 
 function tlsTransport(socket: TLSSocket, runtime: Runtime): MuxTransport {
+  const joiner = new Joiner();
   return {
     send(buffers, _size, sent) {
       if (socket.destroyed) return;
-      socket.cork();
-      const last = buffers.length - 1;
-      for (let i = 0; i < last; i++) socket.write(buffers[i] as Buffer);
-      socket.write(buffers[last] as Buffer, () => sent());
-      socket.uncork();
+      // Joined here, in memory that is warm, it costs less than Node's own joining of corked writes.
+      const { bytes, release } = joiner.join(buffers);
+      socket.write(bytes, () => {
+        release();
+        sent();
+      });
     },
     close() {
       if (socket.destroyed) return;
