@@ -123,6 +123,13 @@ export const catalogue = {
     ),
     retry: false,
   },
+  stun_missing: {
+    ...network(
+      'the server {host} does not answer STUN',
+      'Name another STUN server with --stun host:port; the operator can open 3478/udp and 3479/udp.',
+    ),
+    retry: false,
+  },
   tunnel_not_found: network(
     "P2P tunnel '{name}' not found",
     'Check the name, and that your friend has started publishing on the same server.',

@@ -13,7 +13,7 @@ import {
 } from 'node:crypto';
 import { UnderpassError } from './errors.ts';
 
-// docs/protocol.md sections 1 and 9 say the same, with test vectors.
+// docs/protocol.md sections 1 and 10 say the same, with test vectors.
 
 const MAX_SECRET_BYTES = 1024;
 /** scrypt needs 128 · N · r = 32 MiB, which is also Node's limit, so it must be raised. */

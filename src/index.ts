@@ -1,6 +1,9 @@
 export { catalogue, type ErrorCategory, type ErrorCode, UnderpassError } from './errors.ts';
 export { isTunnelName, isWeakSecret } from './identity.ts';
 export { createLogger, type LogFormat, type Logger, type LogLevel, silentLogger } from './log.ts';
+export type { NatType } from './nat/behaviour.ts';
+export { directPlay, type NatKind, natKind, type Strategy, strategyOf } from './nat/people.ts';
+export { type NatReport, verdictOf } from './nat/report.ts';
 export type { ClientOptions, PublishOptions, RunningServer, SubscribeOptions, Tunnel } from './tunnel/api.ts';
 export { Client } from './tunnel/client.ts';
 export {
@@ -13,5 +16,6 @@ export { isHost, isPort, isSecret, LINK_MODES } from './tunnel/config/schema.ts'
 export { loadServerConfig, type ServerConfig, type ServerOverrides } from './tunnel/config/server-config.ts';
 export { readSecretFile } from './tunnel/config/text-file.ts';
 export type { TunnelEvent } from './tunnel/events.ts';
+export { type MeasureNatOptions, measureNat } from './tunnel/nat-check.ts';
 export { type ServerOptions, startServer } from './tunnel/server.ts';
 export { VERSION } from './version.ts';

@@ -15,7 +15,7 @@ export interface Relay extends Path {
 const NAME = 'bench';
 
 export function startServer(stage: Stage, scheme: Scheme, ...argv: readonly string[]): Promise<Program> {
-  return startProgram(stage, 'server', '--listen', `${scheme}://127.0.0.1:0`, ...argv);
+  return startProgram(stage, 'server', '--listen', `${scheme}://127.0.0.1:0`, '--no-stun', ...argv);
 }
 
 /** A server, a publisher of the service on `servicePort`, and a subscriber; the link is up. */

@@ -3,7 +3,7 @@ import { UnderpassError } from '../errors.ts';
 import { LINK_MODES, VERSION } from '../index.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../log.ts';
 import type { Output } from './context.ts';
-import type { Commands, DemoFlags, P2pFlags, ServerFlags, StartFlags } from './flags.ts';
+import type { Commands, DemoFlags, NatFlags, P2pFlags, ServerFlags, StartFlags } from './flags.ts';
 
 const USAGE_EXIT_CODE = 2;
 
@@ -63,6 +63,9 @@ function define(commands: Commands, done: (code: number) => void, stdout: Output
     .option('--local-host <host>', 'where your service runs, with --name (default: localhost)')
     .option('--listen <host>', 'where to open the port, with --target (default: 127.0.0.1)')
     .addOption(new Option('--mode <mode>', 'which paths to use (default: auto)').choices(LINK_MODES))
+    .option('--stun <host:port>', 'ask this STUN server, too; may be repeated', collect)
+    .option('--no-port-mapping', 'do not ask the router to forward a port')
+    .option('--no-lan-addresses', "tell friends no addresses of this machine's own network")
     .option('--no-reconnect', 'end with the first error')
     .action(async (port: string, flags: P2pFlags) => done(await commands.p2p(port, flags)));
 
@@ -80,7 +83,18 @@ function define(commands: Commands, done: (code: number) => void, stdout: Output
     .option('--listen <address>', 'host:port, or ws://host:port without TLS (default: 0.0.0.0:4040)')
     .option('--token <token>', 'admit only clients with this token; may be repeated', collect)
     .option('--no-direct', 'keep all traffic on the relay')
+    .option('--no-stun', 'do not answer STUN, by which clients learn about their NAT')
     .action(async (flags: ServerFlags) => done(await commands.server(flags)));
+
+  program
+    .command('nat')
+    .description('find out what your router does, and which friends it lets you reach directly')
+    .option('--server <address>', 'measure with this server; environment UNDERPASS_SERVER')
+    .option('--stun <host:port>', 'measure with this STUN server too; may be repeated', collect)
+    .option('--no-port-mapping', 'do not ask the router to forward a port')
+    .option('--server-fingerprint <sha256>', 'trust the server with this certificate')
+    .option('--insecure', 'trust any server, and allow ws:// to other machines')
+    .action(async (flags: NatFlags) => done(await commands.nat(flags)));
 
   program
     .command('demo')

@@ -1,4 +1,4 @@
-import type { Client, ClientOptions, startServer } from '../index.ts';
+import type { Client, ClientOptions, measureNat, startServer } from '../index.ts';
 import type { createLogger } from '../log.ts';
 
 /** A stream for text; `color` says whether a person looks at it. */
@@ -32,4 +32,5 @@ export interface Context {
   createLogger: typeof createLogger;
   createClient(options: ClientOptions): ClientApi;
   startServer: typeof startServer;
+  measureNat: typeof measureNat;
 }

@@ -13,6 +13,8 @@ export interface ServerFlags extends CommonFlags {
   readonly token?: readonly string[];
   /** False after `--no-direct`. */
   readonly direct: boolean;
+  /** False after `--no-stun`. */
+  readonly stun: boolean;
 }
 
 export interface P2pFlags extends CommonFlags {
@@ -29,12 +31,26 @@ export interface P2pFlags extends CommonFlags {
   readonly reconnect: boolean;
   readonly insecure?: boolean;
   readonly serverFingerprint?: string;
+  readonly stun?: readonly string[];
+  /** False after `--no-port-mapping`. */
+  readonly portMapping: boolean;
+  /** False after `--no-lan-addresses`. */
+  readonly lanAddresses: boolean;
 }
 
 export interface StartFlags extends CommonFlags {
   readonly config?: string;
   /** False after `--no-reconnect`. */
   readonly reconnect: boolean;
+}
+
+export interface NatFlags extends CommonFlags {
+  readonly server?: string;
+  readonly stun?: readonly string[];
+  /** False after `--no-port-mapping`. */
+  readonly portMapping: boolean;
+  readonly insecure?: boolean;
+  readonly serverFingerprint?: string;
 }
 
 export type DemoFlags = CommonFlags;
@@ -44,5 +60,6 @@ export interface Commands {
   server(flags: ServerFlags): Promise<number>;
   p2p(port: string, flags: P2pFlags): Promise<number>;
   start(flags: StartFlags): Promise<number>;
+  nat(flags: NatFlags): Promise<number>;
   demo(port: string | undefined, flags: DemoFlags): Promise<number>;
 }

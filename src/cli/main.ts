@@ -30,6 +30,7 @@ const context = {
   createLogger: library.createLogger,
   createClient: (options: import('../index.ts').ClientOptions) => new library.Client(options),
   startServer: library.startServer,
+  measureNat: library.measureNat,
 };
 const argv = process.argv.slice(2);
 const view = program.createView(argv, context);

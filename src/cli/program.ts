@@ -1,6 +1,7 @@
 import { asUnderpassError } from '../errors.ts';
 import { runCommand } from './arguments.ts';
 import { demo } from './commands/demo.ts';
+import { nat } from './commands/nat.ts';
 import { p2p } from './commands/p2p.ts';
 import { server } from './commands/server.ts';
 import { start } from './commands/start.ts';
@@ -23,6 +24,7 @@ export async function run(argv: readonly string[], context: Context, view: View)
     server: server.bind(undefined, context, view),
     p2p: p2p.bind(undefined, context, view),
     start: start.bind(undefined, context, view),
+    nat: nat.bind(undefined, context, view),
     demo: demo.bind(undefined, context, view),
   };
   try {

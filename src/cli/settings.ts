@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UnderpassError } from '../errors.ts';
-import { isPort, isSecret, isWeakSecret } from '../index.ts';
+import { type ClientOptions, isPort, isSecret, isWeakSecret } from '../index.ts';
 import type { Context } from './context.ts';
 import type { View } from './views/view.ts';
 
@@ -12,6 +12,9 @@ export interface ServerAccess {
   readonly insecure: boolean;
   readonly serverFingerprint: string | undefined;
 }
+
+/** How a client learns about its network, and what it tells others of it. */
+export type NetworkSettings = Pick<ClientOptions, 'stun' | 'portMapping' | 'lanAddresses'>;
 
 type Layer = { readonly [Key in keyof ServerAccess]?: ServerAccess[Key] | undefined };
 

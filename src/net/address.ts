@@ -3,6 +3,8 @@ import { UnderpassError } from '../errors.ts';
 
 /** Where a server listens when nobody says otherwise. */
 export const DEFAULT_PORT = 4040;
+/** Where a STUN server listens when nobody says otherwise (RFC 8489 section 18.6). */
+export const DEFAULT_STUN_PORT = 3478;
 
 /** A server as a client reaches it. */
 export interface ServerAddress {
@@ -13,6 +15,13 @@ export interface ServerAddress {
   readonly port: number;
   /** Whether it is reached over TLS. */
   readonly secure: boolean;
+}
+
+/** A STUN server as a user names it. */
+export interface StunAddress {
+  /** A name or an IP address, IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
 }
 
 /** Where a server listens. Port 0 lets the system choose. */
@@ -51,6 +60,14 @@ export function parseListenAddress(text: string): ListenAddress {
   const port = digits === undefined ? DEFAULT_PORT : Number(digits);
   if (authority === undefined || port > 65535) throw invalid(text);
   return { host: canonicalHost(authority, text), port, secure: scheme?.toLowerCase() !== 'ws' };
+}
+
+/** Reads what `--stun` takes: `host`, `host:port` or `[v6]:port`; the port is 3478 by default. Throws `address_invalid`. */
+export function parseStunServer(text: string): StunAddress {
+  const [, authority, digits] = BARE.exec(text.trim()) ?? [];
+  const port = digits === undefined ? DEFAULT_STUN_PORT : Number(digits);
+  if (authority === undefined || port < 1 || port > 65535) throw invalid(text);
+  return { host: canonicalHost(authority, text), port };
 }
 
 /** `host:port`, with brackets where the host is an IPv6 address. */

@@ -1,5 +1,5 @@
 import * as tls from 'node:tls';
-import { fingerprintOf, formatFingerprint } from '../certificate.ts';
+import { fingerprintOf, formatFingerprint, parseFingerprint } from '../certificate.ts';
 import { UnderpassError } from '../errors.ts';
 import { equal } from '../identity.ts';
 import { CIPHERS } from './ciphers.ts';
@@ -12,6 +12,19 @@ export interface Trust {
   readonly fingerprint?: Buffer | undefined;
   /** Accepts any certificate, and plain `ws://` to any host. */
   readonly insecure?: boolean | undefined;
+}
+
+/** What a user said about trusting a server. Throws `argument_invalid`. */
+export function trustOf(said: {
+  readonly serverFingerprint?: string | undefined;
+  readonly insecure?: boolean | undefined;
+}): Trust {
+  const { serverFingerprint: text, insecure } = said;
+  const fingerprint = text === undefined ? undefined : parseFingerprint(text);
+  if (text !== undefined && fingerprint === undefined) {
+    throw new UnderpassError('argument_invalid', { problem: `'${text}' is not a SHA-256 fingerprint` });
+  }
+  return { fingerprint, insecure };
 }
 
 /** Throws `server_untrusted` unless the policy accepts the certificate that this socket's handshake showed. */

@@ -1,5 +1,5 @@
 import type { ErrorCode, UnderpassError } from '../errors.ts';
-import type { FromClient, FromServer } from './messages.ts';
+import type { FromClient, FromServer, StunGreeting } from './messages.ts';
 import type { Request, Response } from './requests.ts';
 
 /** What a client says without expecting an answer. */
@@ -17,7 +17,12 @@ export type ClientOutput =
   /** Close the WebSocket, or stop opening it; nothing more is expected from it. */
   | { readonly type: 'disconnect'; readonly code: number }
   /** `resumed`: names and links are still there. Otherwise they are gone. */
-  | { readonly type: 'online'; readonly resumed: boolean; readonly limits: FromServer<'auth_ok'>['limits'] }
+  | {
+      readonly type: 'online';
+      readonly resumed: boolean;
+      readonly limits: FromServer<'auth_ok'>['limits'];
+      readonly stun: StunGreeting | undefined;
+    }
   /** Trying again after that time. Requests in flight have failed. */
   | { readonly type: 'offline'; readonly error: UnderpassError; readonly retry_in_ms: number }
   /** Trying again cannot help; the machine has stopped. */

@@ -1,5 +1,6 @@
 import { asUnderpassError, isErrorCode, UnderpassError } from '../errors.ts';
 import type { Instant, Machine } from '../machine.ts';
+import type { NatVerdict } from '../nat/behaviour.ts';
 import { Backoff } from './backoff.ts';
 import type { ClientOutput, Notice, Unsent } from './client-output.ts';
 import { CLOSE, closeError } from './close.ts';
@@ -8,9 +9,11 @@ import {
   type ClientMessage,
   encode,
   type FromServer,
+  outOfTurn,
   PROTOCOL_VERSION,
   parseServerMessage,
   type ServerMessage,
+  type StunGreeting,
 } from './messages.ts';
 import { type Request, Requests, serverError, timeoutError } from './requests.ts';
 
@@ -49,6 +52,8 @@ export class ClientSession implements Machine<ClientOutput> {
   #pongDue: Instant | undefined;
   #onlineSince: Instant = 0;
   #session: string | undefined;
+  /** What the server's greeting said. */
+  #stun: StunGreeting | undefined;
   /** What the server said is wrong, just before it closes. */
   #parting: UnderpassError | undefined;
   #lastRequest = 0;
@@ -125,6 +130,11 @@ export class ClientSession implements Machine<ClientOutput> {
     else if (this.#session !== undefined && this.#outbox.length < MAX_OUTBOX) this.#outbox.push(notice);
   }
 
+  /** Tells the server what network this is. Not kept while offline: by the time it is back, that may have changed. */
+  reportNat(nat: NatVerdict): void {
+    if (this.online) this.#send({ type: 'nat', nat });
+  }
+
   pollOutput(): ClientOutput | undefined {
     return this.#outputs.shift();
   }
@@ -169,6 +179,7 @@ export class ClientSession implements Machine<ClientOutput> {
 
   #authenticate(hello: FromServer<'hello'>, now: Instant): void {
     if (!hello.protocol.includes(PROTOCOL_VERSION)) throw new UnderpassError('protocol_unsupported');
+    this.#stun = hello.stun;
     const { version, token, identity, sign } = this.#options;
     this.#send({
       type: 'auth',
@@ -190,7 +201,7 @@ export class ClientSession implements Machine<ClientOutput> {
     this.#deadline = now + PING_INTERVAL;
     const waiting = this.#outbox.splice(0);
     if (resumed) for (const notice of waiting) this.#send(notice);
-    this.#outputs.push({ type: 'online', resumed, limits });
+    this.#outputs.push({ type: 'online', resumed, limits, stun: this.#stun });
   }
 
   #serve(message: ServerMessage): void {
@@ -286,8 +297,4 @@ export class ClientSession implements Machine<ClientOutput> {
   #send(message: ClientMessage): void {
     this.#outputs.push({ type: 'send', text: encode(message) });
   }
-}
-
-function outOfTurn(message: ServerMessage): UnderpassError {
-  return new UnderpassError('protocol_error', { problem: `${message.type} out of turn` });
 }

@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws';
 import { asUnderpassError, type ErrorCode, UnderpassError } from '../errors.ts';
 import type { Identity } from '../identity.ts';
+import type { NatVerdict } from '../nat/behaviour.ts';
 import type { ServerAddress } from '../net/address.ts';
 import { Driver } from '../net/driver.ts';
 import type { Runtime } from '../net/runtime.ts';
@@ -9,7 +10,7 @@ import { connectWebSocket } from '../net/websocket-client.ts';
 import type { ClientOutput, Notice, Unsent } from './client-output.ts';
 import { ClientSession } from './client-session.ts';
 import { defaultLimits } from './limits.ts';
-import type { FromServer } from './messages.ts';
+import type { FromServer, StunGreeting } from './messages.ts';
 import type { RegisteredSecret } from './registry.ts';
 import type { Response } from './requests.ts';
 
@@ -20,8 +21,11 @@ export type ToldLimits = FromServer<'auth_ok'>['limits'];
 
 /** What happens without being asked for. */
 export interface SignalingHandler {
-  /** `resumed`: names and links are still there. Otherwise everything has to be registered and connected again. */
-  onOnline(resumed: boolean, limits: ToldLimits): void;
+  /**
+   * `resumed`: names and links are still there. Otherwise everything has to be registered and connected again. `stun`: where
+   * the server answers STUN, if it does.
+   */
+  onOnline(resumed: boolean, limits: ToldLimits, stun: StunGreeting | undefined): void;
   /** It tries again by itself after that time, in milliseconds. Requests in flight have failed. */
   onOffline(error: UnderpassError, retryInMs: number): void;
   /** It has given up; trying again cannot help. */
@@ -80,9 +84,15 @@ export class SignalingClient {
     this.#driver.pump();
   }
 
-  /** Publishes a name. Rejects with `name_in_use`, `too_many_tunnels`, `server_lost` … */
-  async register(name: string, secrets: readonly RegisteredSecret[]): Promise<void> {
-    await this.#request({ type: 'register', name, secrets: [...secrets] });
+  /** Publishes a name; `nat` where it is known already. Rejects with `name_in_use`, `too_many_tunnels`, `server_lost` … */
+  async register(name: string, secrets: readonly RegisteredSecret[], nat?: NatVerdict): Promise<void> {
+    await this.#request({ type: 'register', name, secrets: [...secrets], nat });
+  }
+
+  /** Tells the server what network this is. Offline it is lost: report again at each `onOnline`, and when it changes. */
+  reportNat(verdict: NatVerdict): void {
+    this.#session.reportNat(verdict);
+    this.#driver.pump();
   }
 
   unregister(name: string): void {
@@ -169,7 +179,7 @@ export class SignalingClient {
         this.#disconnect(output.code);
         break;
       case 'online':
-        handler.onOnline(output.resumed, output.limits);
+        handler.onOnline(output.resumed, output.limits, output.stun);
         break;
       case 'offline':
         handler.onOffline(output.error, output.retry_in_ms);

@@ -6,15 +6,17 @@ import { type Connection, Connections } from './connections.ts';
 import { DataIds } from './data-ids.ts';
 import { earliest } from './deadlines.ts';
 import type { HubOutput } from './hub-output.ts';
-import type { HubPolicy, ServerLimits } from './limits.ts';
+import type { HubOptions, HubPolicy, ServerLimits } from './limits.ts';
 import { Links } from './links.ts';
 import {
   type ClientMessage,
   encode,
   type FromClient,
+  outOfTurn,
   PROTOCOL_VERSION,
   parseClientMessage,
   type ServerMessage,
+  type StunGreeting,
   wordsFor,
 } from './messages.ts';
 import type { Session } from './records.ts';
@@ -25,16 +27,12 @@ import { Tunnels } from './tunnels.ts';
 /** Connections beyond the sessions allowed: clients that resume, and those that have yet to prove themselves. */
 const SPARE_CONNECTIONS = 1024;
 
-export interface HubOptions extends HubPolicy {
-  readonly version: string;
-  /** Bytes from a CSPRNG. */
-  readonly randomBytes: (size: number) => Buffer;
-}
-
 /** The server's side of all signaling: one machine for all clients, with one timer. Connections are numbers here. */
 export class SignalingHub implements Machine<HubOutput> {
   limits: ServerLimits;
   direct: boolean;
+  /** What newcomers are told of STUN. */
+  stun: StunGreeting | undefined;
   readonly gatekeeper: Gatekeeper;
   readonly sessions = new Sessions((output) => this.emit(output));
   readonly #options: HubOptions;
@@ -71,12 +69,12 @@ export class SignalingHub implements Machine<HubOutput> {
       this.#reject(connection, new UnderpassError(this.#draining ? 'server_restarting' : 'server_full'));
       return;
     }
-    const server_version = this.#options.version;
     this.#say(connection, {
       type: 'hello',
       protocol: [PROTOCOL_VERSION],
-      server_version,
+      server_version: this.#options.version,
       challenge: challenge.toString('base64url'),
+      stun: this.stun,
     });
   }
 
@@ -219,7 +217,11 @@ export class SignalingHub implements Machine<HubOutput> {
       case 'ping':
         this.#say(connection, { type: 'pong', timestamp: message.timestamp });
         break;
+      case 'nat':
+        session.nat = message.nat;
+        break;
       case 'register':
+        session.nat = message.nat ?? session.nat;
         if (this.#accepts(session, message)) this.#tunnels.register(session, message);
         break;
       case 'unregister':
@@ -292,8 +294,4 @@ export class SignalingHub implements Machine<HubOutput> {
   #say(connection: Connection, message: ServerMessage): void {
     this.emit({ type: 'send', connection: connection.id, text: encode(message) });
   }
-}
-
-function outOfTurn(message: ClientMessage): UnderpassError {
-  return new UnderpassError('protocol_error', { problem: `${message.type} out of turn` });
 }

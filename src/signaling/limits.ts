@@ -33,6 +33,13 @@ export interface HubPolicy {
   readonly direct: boolean;
 }
 
+/** What a hub begins with. */
+export interface HubOptions extends HubPolicy {
+  readonly version: string;
+  /** Bytes from a CSPRNG. */
+  readonly randomBytes: (size: number) => Buffer;
+}
+
 export const defaultLimits: ServerLimits = {
   sessions: 10_000,
   tunnels_per_session: 16,

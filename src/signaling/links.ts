@@ -5,7 +5,7 @@ import { Deadlines } from './deadlines.ts';
 import type { HubOutput } from './hub-output.ts';
 import type { ServerLimits } from './limits.ts';
 import type { FromClient } from './messages.ts';
-import { rateKey } from './rate-limit.ts';
+import { rateKey } from '../net/rate-limit.ts';
 import type { Link, Session } from './records.ts';
 import type { Registration } from './registry.ts';
 import type { Sessions } from './sessions.ts';

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { type ErrorCode, UnderpassError } from '../errors.ts';
 import { isTunnelName } from '../identity.ts';
+import { natVerdict } from './nat-schema.ts';
 import { MAX_OFFER_BYTES } from './offer.ts';
+import { stunGreeting } from './stun-schema.ts';
 
 // docs/protocol.md section 3, message by message. Unknown fields are dropped.
 
@@ -55,6 +57,7 @@ const register = z.object({
     .min(1)
     .max(8)
     .refine((secrets) => new Set(secrets.map((one) => one.key_id)).size === secrets.length, 'a key_id twice'),
+  nat: natVerdict.optional(),
 });
 const unregister = z.object({ type: z.literal('unregister'), name });
 const p2pConnect = z.object({
@@ -72,12 +75,15 @@ const p2pAnswerToServer = z.object({ type: z.literal('p2p_answer'), link, answer
 const p2pRefuse = z.object({ type: z.literal('p2p_refuse'), link, code });
 const p2pClose = z.object({ type: z.literal('p2p_close'), link, code: code.optional() });
 const openData = z.object({ type: z.literal('open_data'), request_id: requestId });
+const nat = z.object({ type: z.literal('nat'), nat: natVerdict });
 
 const hello = z.object({
   type: z.literal('hello'),
   protocol: z.array(z.int()).max(16),
   server_version: version,
   challenge: base64url(32),
+  // Advice that no session depends on: nonsense in it is as good as none.
+  stun: stunGreeting.optional().catch(undefined),
 });
 const authOk = z.object({
   type: z.literal('auth_ok'),
@@ -130,6 +136,7 @@ const clientMessage = z.discriminatedUnion('type', [
   p2pRefuse,
   p2pClose,
   openData,
+  nat,
 ]);
 const serverMessage = z.discriminatedUnion('type', [
   hello,
@@ -154,6 +161,8 @@ export type ServerMessage = z.infer<typeof serverMessage>;
 export type FromClient<Type extends ClientMessage['type']> = Extract<ClientMessage, { type: Type }>;
 /** One server message, by its type. */
 export type FromServer<Type extends ServerMessage['type']> = Extract<ServerMessage, { type: Type }>;
+/** Where a server answers STUN. Without addresses: at the host under which it was reached. */
+export type StunGreeting = NonNullable<FromServer<'hello'>['stun']>;
 
 /** Reads what a client sent. Throws `protocol_error`. */
 export function parseClientMessage(text: string): ClientMessage {
@@ -168,6 +177,11 @@ export function parseServerMessage(text: string): ServerMessage {
 /** What a client is told of an error. The text of an unexpected one could be anything, and is for the log only. */
 export function wordsFor({ code, message }: UnderpassError): { code: ErrorCode; message: string } {
   return { code, message: code === 'internal' ? 'something went wrong on the server' : message };
+}
+
+/** The complaint about a message that its sender could not send now. */
+export function outOfTurn({ type }: ClientMessage | ServerMessage): UnderpassError {
+  return new UnderpassError('protocol_error', { problem: `${type} out of turn` });
 }
 
 export function encode(message: ClientMessage | ServerMessage): string {

@@ -1,3 +1,4 @@
+import type { NatVerdict } from '../nat/behaviour.ts';
 import type { FromClient } from './messages.ts';
 
 /** Where a link stands: asking the registry, waiting for a publisher, waiting for its answer, or agreed. */
@@ -27,6 +28,8 @@ export interface Session {
   /** Which token it came with, counted from 1; 0 for none. */
   readonly token: number;
   remoteAddress: string;
+  /** The last that the client said of its network. */
+  nat: NatVerdict | undefined;
   /** Undefined while the client is away. */
   connection: number | undefined;
   readonly outbox: string[];

@@ -7,7 +7,8 @@ import type { WebSocketRoute } from '../net/websocket-server.ts';
 import { SignalingHub } from './hub.ts';
 import type { HubOutput, LinkOpen } from './hub-output.ts';
 import type { HubPolicy } from './limits.ts';
-import { RateLimiter, rateKey } from './rate-limit.ts';
+import type { StunGreeting } from './messages.ts';
+import { RateLimiter, rateKey } from '../net/rate-limit.ts';
 import type { ClaimResult, NameRegistry } from './registry.ts';
 
 /** A client that lets this many bytes wait does not read, and is not waited for. */
@@ -60,6 +61,16 @@ export class SignalingServer {
   /** How much there is of everything, for metrics. */
   get counts(): SignalingHub['counts'] {
     return this.#hub.counts;
+  }
+
+  /** Clients by what their NAT is called, for metrics. */
+  get sessionsByNat(): Readonly<Record<string, number>> {
+    return this.#hub.sessions.countByNat();
+  }
+
+  /** From now on the greeting says this of STUN. */
+  announceStun(stun: StunGreeting): void {
+    this.#hub.stun = stun;
   }
 
   /** Whether this address may open one more WebSocket, of either kind; counts it. */

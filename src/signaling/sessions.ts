@@ -1,8 +1,10 @@
 import type { UnderpassError } from '../errors.ts';
 import type { Instant } from '../machine.ts';
+import type { NatType } from '../nat/behaviour.ts';
 import { Deadlines } from './deadlines.ts';
 import type { HubOutput } from './hub-output.ts';
 import { encode, type ServerMessage, wordsFor } from './messages.ts';
+import { natTypes } from './nat-schema.ts';
 import type { Session } from './records.ts';
 
 /** How long a session outlives its connection, in milliseconds. */
@@ -28,6 +30,13 @@ export class Sessions {
     return this.#byKey.size;
   }
 
+  /** How many sit behind which kind of NAT; those that have not said count as `unknown`. */
+  countByNat(): Record<NatType, number> {
+    const counts = Object.fromEntries(natTypes.map((type) => [type, 0])) as Record<NatType, number>;
+    for (const { nat } of this.#byKey.values()) counts[nat?.type ?? 'unknown']++;
+    return counts;
+  }
+
   get(key: string): Session | undefined {
     return this.#byKey.get(key);
   }
@@ -45,6 +54,7 @@ export class Sessions {
       identity,
       token,
       remoteAddress: '',
+      nat: undefined,
       connection: undefined,
       outbox: [],
       tunnels: new Set(),

@@ -14,6 +14,12 @@ export interface ClientOptions {
   readonly serverFingerprint?: string | undefined;
   /** Whether lost connections are built again. Default true. */
   readonly reconnect?: boolean | undefined;
+  /** STUN servers besides the server's own: `host` or `host:port`, 3478 by default. */
+  readonly stun?: readonly string[] | undefined;
+  /** Whether the router is asked to forward a port (PCP, NAT-PMP, UPnP). Default true. */
+  readonly portMapping?: boolean | undefined;
+  /** Whether peers may be told this machine's addresses in its own network. Default true. */
+  readonly lanAddresses?: boolean | undefined;
   /** Where identities and pins are kept. Default `~/.underpass`. */
   readonly stateDir?: string | undefined;
   readonly logger?: Logger | undefined;
@@ -54,6 +60,10 @@ export interface RunningServer {
   readonly port: number;
   /** SHA-256 of the certificate in hex; undefined for `ws://`. */
   readonly fingerprint: string | undefined;
+  /** Where it answers STUN: these UDP ports of these addresses, or of `host`'s where none are announced. Undefined: nowhere. */
+  readonly stun: { readonly addresses: readonly string[]; readonly ports: readonly number[] } | undefined;
+  /** What works but should not stay so, a sentence each. */
+  readonly warnings: readonly string[];
   /** Applies tokens, limits and `p2p` of another configuration to what comes from now on. */
   reload(config: ServerConfig): void;
   /** Accepts nothing new from now on, and resolves when every link has ended or `graceMs` have passed; `close` comes next. */

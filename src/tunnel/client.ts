@@ -32,7 +32,7 @@ export class Client {
   /** Closes every tunnel, gives the names back, and leaves the server. */
   async close(): Promise<void> {
     await Promise.all([...this.#tunnels].map((tunnel) => tunnel.close()));
-    this.#connection.close();
+    await this.#connection.close();
   }
 
   #keep(tunnel: Tunnel): Tunnel {

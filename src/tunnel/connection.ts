@@ -1,23 +1,34 @@
-import { parseFingerprint } from '../certificate.ts';
 import { asUnderpassError, UnderpassError } from '../errors.ts';
 import type { Identity } from '../identity.ts';
 import type { Logger } from '../log.ts';
-import { formatAddress, parseServerAddress, type ServerAddress } from '../net/address.ts';
+import type { NatVerdict } from '../nat/behaviour.ts';
+import { type NatReport, verdictOf } from '../nat/report.ts';
+import {
+  formatAddress,
+  parseServerAddress,
+  parseStunServer,
+  type ServerAddress,
+  type StunAddress,
+} from '../net/address.ts';
 import type { Runtime } from '../net/runtime.ts';
-import type { Trust } from '../net/trust.ts';
+import { type Trust, trustOf } from '../net/trust.ts';
 import { connectWebSocket, type OpenWebSocket } from '../net/websocket-client.ts';
 import { RelayClient } from '../relay/client.ts';
 import { SignalingClient, type ToldLimits } from '../signaling/client.ts';
 import { defaultLimits } from '../signaling/limits.ts';
-import type { FromServer } from '../signaling/messages.ts';
+import type { FromServer, StunGreeting } from '../signaling/messages.ts';
 import { VERSION } from '../version.ts';
 import type { ClientOptions } from './api.ts';
+import { NatWatch } from './nat-watch.ts';
 import type { Store } from './store.ts';
+import { namedStunServer, ownStunServer } from './stun-servers.ts';
 
 /** A tunnel, as the connection it lives on sees it. */
 export interface Tenant {
   /** The name it publishes; undefined for a subscriber. Offers for it come here. */
   readonly publishes: string | undefined;
+  /** Whether it may ever leave the relay, so that the NAT matters. */
+  readonly mayGoDirect: boolean;
   /** `resumed`: the server still knows this tunnel's names and links. */
   onOnline(resumed: boolean): void;
   /** The connection is being built again; requests have failed, links live on for a while. */
@@ -26,6 +37,8 @@ export interface Tenant {
   onFatal(error: UnderpassError): void;
   onOffer(offer: FromServer<'p2p_offer'>): void;
   onReplaced(): void;
+  /** Another network, or more is known of it. */
+  onNat(report: NatReport): void;
 }
 
 const DATA_CONNECT_TIMEOUT = 10_000;
@@ -41,10 +54,15 @@ export class Connection {
   readonly #options: ClientOptions;
   readonly #address: ServerAddress;
   readonly #trust: Trust;
+  readonly #stun: readonly StunAddress[];
+  readonly #nat: NatWatch;
   readonly #tenants = new Set<Tenant>();
   #identity: Identity | undefined;
   #signaling: SignalingClient | undefined;
   #limits: ToldLimits = defaultLimits;
+  /** Where the server says it answers STUN, and, as text, which of that is watched. */
+  #greeted: StunGreeting | undefined;
+  #watched: string | undefined;
   #starting: Promise<void> | undefined;
   #over: UnderpassError | undefined;
 
@@ -56,7 +74,14 @@ export class Connection {
     this.store = store;
     this.#address = parseServerAddress(options.server);
     this.server = formatAddress(this.#address.host, this.#address.port);
-    this.#trust = { fingerprint: pin(options.serverFingerprint), insecure: options.insecure };
+    this.#trust = trustOf(options);
+    this.#stun = (options.stun ?? []).map(parseStunServer);
+    this.#nat = new NatWatch({
+      runtime,
+      log: log.scope('nat'),
+      portMapping: options.portMapping ?? true,
+      onReport: (report) => this.#onNat(report),
+    });
     this.relay = new RelayClient({ runtime, connect: () => this.#connectData() });
   }
 
@@ -80,6 +105,12 @@ export class Connection {
     return this.#limits.streams_per_link;
   }
 
+  /** What the server may know of our network, as far as it is known. */
+  get nat(): NatVerdict | undefined {
+    const { report } = this.#nat;
+    return report && verdictOf(report);
+  }
+
   /** Whether what is lost is built again. */
   get reconnect(): boolean {
     return this.#options.reconnect ?? true;
@@ -95,6 +126,8 @@ export class Connection {
     this.#tenants.add(tenant);
     if (this.#over !== undefined) tenant.onFatal(this.#over);
     else if (this.online) tenant.onOnline(false);
+    if (this.online) this.#watchNat();
+    if (this.#nat.report !== undefined) tenant.onNat(this.#nat.report);
     this.#starting ??= this.#start();
   }
 
@@ -102,8 +135,10 @@ export class Connection {
     this.#tenants.delete(tenant);
   }
 
-  close(): void {
+  /** Resolves when the router has its port back, too. */
+  async close(): Promise<void> {
     this.#end(new UnderpassError('server_lost'));
+    await this.#nat.stop();
   }
 
   async #start(): Promise<void> {
@@ -121,10 +156,13 @@ export class Connection {
       version: VERSION,
       runtime: this.runtime,
       handler: {
-        onOnline: (resumed, limits) => {
+        onOnline: (resumed, limits, stun) => {
           this.#limits = limits;
+          this.#greeted = stun;
           this.log.info('connected', { server: this.server, resumed });
+          if (this.nat !== undefined) this.signaling.reportNat(this.nat);
           this.#tell((tenant) => tenant.onOnline(resumed));
+          this.#watchNat();
         },
         onOffline: (error, retryInMs) => {
           this.log.info('disconnected', { code: error.code, retry_in_ms: retryInMs });
@@ -141,6 +179,24 @@ export class Connection {
       },
     });
     this.#signaling.start();
+  }
+
+  /** The server may have moved its STUN ports, or there was no tunnel yet that cared. */
+  #watchNat(): void {
+    if (![...this.#tenants].some((tenant) => tenant.mayGoDirect)) return;
+    const wanted = JSON.stringify(this.#greeted ?? null);
+    if (wanted === this.#watched) return;
+    this.#watched = wanted;
+    const greeted = this.#greeted;
+    this.#nat.watch(async () => {
+      const own = greeted === undefined ? [] : [ownStunServer(this.#address, greeted)];
+      return Promise.all([...own, ...this.#stun.map(namedStunServer)]);
+    });
+  }
+
+  #onNat(report: NatReport): void {
+    if (this.online) this.signaling.reportNat(verdictOf(report));
+    this.#tell((tenant) => tenant.onNat(report));
   }
 
   #onOffer(offer: FromServer<'p2p_offer'>): void {
@@ -174,14 +230,8 @@ export class Connection {
     this.#over = error;
     this.#signaling?.close();
     this.relay.close();
+    void this.#nat.stop();
     this.#tell((tenant) => tenant.onFatal(error));
     this.#tenants.clear();
   }
-}
-
-function pin(fingerprint: string | undefined): Buffer | undefined {
-  if (fingerprint === undefined) return undefined;
-  const parsed = parseFingerprint(fingerprint);
-  if (parsed !== undefined) return parsed;
-  throw new UnderpassError('argument_invalid', { problem: `'${fingerprint}' is not a SHA-256 fingerprint` });
 }

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
+import type { NatReport } from '../nat/report.ts';
 
 /** What a publisher or subscriber has to say. `--json` prints these as they are, with a `time` beside them. */
 export type TunnelEvent =
@@ -16,6 +17,8 @@ export type TunnelEvent =
       readonly kind: 'relayed' | 'direct';
       readonly rtt_ms: number | null;
     }
+  /** What network this machine is in; again when that changes. Never waited for. */
+  | ({ readonly event: 'nat' } & NatReport)
   /** A subscriber came or went. `identity` is the fingerprint of its key, `address` a claim of the server. */
   | {
       readonly event: 'peer';

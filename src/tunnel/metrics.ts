@@ -9,6 +9,15 @@ export interface Counts {
   readonly links: number;
 }
 
+/** Where the figures come from, each asked whenever somebody looks. */
+export interface MetricSources {
+  counts(): Counts;
+  /** Clients by what their NAT is called. */
+  sessionsByNat(): Readonly<Record<string, number>>;
+  /** STUN answers since the start. */
+  stunAnswers(): number;
+}
+
 /** A server's figures, in Prometheus' words. Tunnel names are not labels: anybody can make as many as they like. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -17,7 +26,7 @@ export class Metrics {
   readonly #errors: Counter<'code'>;
   #http: Server | undefined;
 
-  constructor(counts: () => Counts) {
+  constructor(sources: MetricSources) {
     const registers = [this.#registry];
     for (const [name, help] of GAUGES) {
       new Gauge({
@@ -25,10 +34,28 @@ export class Metrics {
         help,
         registers,
         collect() {
-          this.set(counts()[name]);
+          this.set(sources.counts()[name]);
         },
       });
     }
+    new Gauge({
+      name: 'underpass_sessions_by_nat',
+      help: 'Clients by type of their NAT; unknown where they have not said.',
+      labelNames: ['type'],
+      registers,
+      collect() {
+        for (const [type, count] of Object.entries(sources.sessionsByNat())) this.set({ type }, count);
+      },
+    });
+    new Counter({
+      name: 'underpass_stun_answers_total',
+      help: 'STUN requests answered.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(sources.stunAnswers());
+      },
+    });
     const relayed = this.#relayed;
     new Counter({
       name: 'underpass_relayed_bytes_total',

@@ -1,5 +1,6 @@
 import { asUnderpassError, type ErrorCode, UnderpassError } from '../errors.ts';
 import { deriveTunnelKey, identityFingerprint, peerKey, secretHash } from '../identity.ts';
+import type { NatReport } from '../nat/report.ts';
 import type { Timer } from '../net/runtime.ts';
 import type { FromServer } from '../signaling/messages.ts';
 import type { PublishOptions } from './api.ts';
@@ -19,6 +20,7 @@ const REGISTER_RETRY = 5000;
 /** Publishes one local service: holds the name on the server and serves whoever knows the secret. */
 export class Publisher extends BaseTunnel implements Tenant {
   readonly publishes: string;
+  readonly mayGoDirect: boolean;
   readonly #connection: Connection;
   readonly #options: PublishOptions;
   readonly #service: Service;
@@ -33,6 +35,7 @@ export class Publisher extends BaseTunnel implements Tenant {
   constructor(connection: Connection, options: PublishOptions, onEvent: (event: TunnelEvent) => void) {
     super(onEvent);
     this.publishes = options.name;
+    this.mayGoDirect = options.mode !== 'relay';
     this.#connection = connection;
     this.#options = options;
     this.#service = new Service(options, (error) => this.complain(error));
@@ -55,6 +58,10 @@ export class Publisher extends BaseTunnel implements Tenant {
   onReplaced(): void {
     this.#claimed = false;
     void this.end(new UnderpassError('replaced', { name: this.publishes }));
+  }
+
+  onNat(report: NatReport): void {
+    this.emit({ event: 'nat', ...report });
   }
 
   onOffer(message: FromServer<'p2p_offer'>): void {
@@ -95,7 +102,7 @@ export class Publisher extends BaseTunnel implements Tenant {
       const secrets = [{ key_id: 0, hash: secretHash(this.#key) }];
       const { signaling } = this.#connection;
       this.#claimed = true;
-      await signaling.register(this.publishes, secrets);
+      await signaling.register(this.publishes, secrets, this.#connection.nat);
       this.#registered = true;
       this.#announce();
     } catch (thrown) {

@@ -2,8 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { fingerprintOf, formatFingerprint } from '../certificate.ts';
-import { UnderpassError } from '../errors.ts';
+import { asUnderpassError, UnderpassError } from '../errors.ts';
 import { type Logger, silentLogger } from '../log.ts';
+import { type StunServer, startStunServer } from '../nat/server.ts';
 import { formatAddress } from '../net/address.ts';
 import { CIPHERS } from '../net/ciphers.ts';
 import { parseTrustedProxies } from '../net/client-address.ts';
@@ -41,6 +42,8 @@ class Server implements RunningServer {
   readonly #signaling: SignalingServer;
   readonly #relay: RelayServer;
   readonly #metrics: Metrics;
+  readonly warnings: string[] = [];
+  #stun: StunServer | undefined;
   #port = 0;
   #onQuiet: (() => void) | undefined;
 
@@ -52,7 +55,11 @@ class Server implements RunningServer {
     this.#config = config;
     this.#log = logger.scope('server');
     this.#certificate = certificate;
-    this.#metrics = new Metrics(() => ({ ...this.#signaling.counts, links: this.#relay.linkCount }));
+    this.#metrics = new Metrics({
+      counts: () => ({ ...this.#signaling.counts, links: this.#relay.linkCount }),
+      sessionsByNat: () => this.#signaling.sessionsByNat,
+      stunAnswers: () => this.#stun?.answered ?? 0,
+    });
     this.#relay = new RelayServer(config.limits, systemRuntime, {
       onBytes: (link, direction, bytes) => this.#metrics.relayed(direction, link.token, bytes),
       onLinkClosed: (link, usage) => this.#onRelayClosed(link, usage),
@@ -98,17 +105,24 @@ class Server implements RunningServer {
     );
   }
 
+  get stun(): RunningServer['stun'] {
+    return this.#stun && { addresses: this.#stun.addresses, ports: this.#stun.ports };
+  }
+
   async start(): Promise<void> {
     const { listen, metrics } = this.#config;
-    if (metrics !== undefined) {
-      const port = await this.#metrics.listen(metrics.host, metrics.port);
-      this.#log.info('metrics', { listen: formatAddress(metrics.host, port) });
-    }
     try {
+      if (metrics !== undefined) {
+        const port = await this.#metrics.listen(metrics.host, metrics.port);
+        this.#log.info('metrics', { listen: formatAddress(metrics.host, port) });
+      }
+      // Before the first client is greeted, because the greeting names its ports.
+      await this.#startStun();
       const address = await this.#listener.listen(listen.host, listen.port);
       this.#port = address.port;
     } catch (error) {
       this.#metrics.close();
+      this.#stun?.close();
       throw error;
     }
     this.#log.info('listening', { listen: this.listen, tokens: this.#config.tokens.length });
@@ -137,7 +151,27 @@ class Server implements RunningServer {
     this.#signaling.close();
     this.#relay.close();
     this.#metrics.close();
+    this.#stun?.close();
     await this.#listener.close();
+  }
+
+  /** Where nobody asked for STUN, its ports being taken is no reason not to relay. */
+  async #startStun(): Promise<void> {
+    const { stun } = this.#config;
+    if (stun === undefined) return;
+    try {
+      this.#stun = await startStunServer(stun, systemRuntime, this.#log);
+    } catch (error) {
+      if (stun.required) throw error;
+      const { code, message } = asUnderpassError(error);
+      this.#log.warn('no STUN', { code, problem: message });
+      this.warnings.push(
+        `this server does not answer STUN (${message}), and its clients learn less about their NAT; set stun in its file, or --no-stun`,
+      );
+      return;
+    }
+    const { addresses, ports } = this.#stun;
+    this.#signaling.announceStun({ addresses, ports });
   }
 
   #dataRoute(): WebSocketRoute {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { asUnderpassError, UnderpassError } from '../errors.ts';
 import { deriveTunnelKey, identityFingerprint, peerKey, secretHash } from '../identity.ts';
+import type { NatReport } from '../nat/report.ts';
 import type { Timer } from '../net/runtime.ts';
 import { Backoff } from '../signaling/backoff.ts';
 import type { SubscribeOptions } from './api.ts';
@@ -19,6 +20,7 @@ const STABLE_TIME = 10_000;
 /** Brings a friend's service to a local port: binds the port, and keeps a link to whoever publishes the name. */
 export class Subscriber extends BaseTunnel implements Tenant {
   readonly publishes = undefined;
+  readonly mayGoDirect: boolean;
   readonly #connection: Connection;
   readonly #options: SubscribeOptions;
   readonly #listener: LocalListener;
@@ -37,6 +39,7 @@ export class Subscriber extends BaseTunnel implements Tenant {
     const { runtime } = connection;
     this.#connection = connection;
     this.#options = options;
+    this.mayGoDirect = options.mode !== 'relay';
     this.#listener = new LocalListener(runtime, (socket) => this.#serve(socket));
     this.#backoff = new Backoff(() => runtime.randomBytes(4).readUInt32BE() / 2 ** 32);
     void this.#start();
@@ -54,6 +57,10 @@ export class Subscriber extends BaseTunnel implements Tenant {
 
   onFatal(error: UnderpassError): void {
     void this.end(error);
+  }
+
+  onNat(report: NatReport): void {
+    this.emit({ event: 'nat', ...report });
   }
 
   onOffer(): void {}

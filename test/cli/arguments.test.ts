@@ -16,6 +16,7 @@ async function parse(...argv: string[]) {
     server: record('server'),
     p2p: record('p2p'),
     start: record('start'),
+    nat: record('nat'),
     demo: record('demo'),
   };
   const output = {
@@ -32,7 +33,8 @@ test('every flag of p2p', async () => {
   const argv =
     'p2p 27015 --name n --target t --server s:1 --token k --secret x --local-host h --listen l --mode relay --json';
   const more = '--no-reconnect --insecure --server-fingerprint f --log-level debug --log-format json';
-  const { code, calls } = await parse(...argv.split(' '), ...more.split(' '));
+  const network = '--stun a --stun b:1 --no-port-mapping --no-lan-addresses';
+  const { code, calls } = await parse(...argv.split(' '), ...more.split(' '), ...network.split(' '));
   expect(code).toBe(7);
   expect(calls).toEqual([
     [
@@ -51,13 +53,16 @@ test('every flag of p2p', async () => {
         reconnect: false,
         insecure: true,
         serverFingerprint: 'f',
+        stun: ['a', 'b:1'],
+        portMapping: false,
+        lanAddresses: false,
         logLevel: 'debug',
         logFormat: 'json',
       },
     ],
   ]);
   expect((await parse('p2p', '1', '--secret-file', 'f')).calls).toEqual([
-    ['p2p', '1', { secretFile: 'f', reconnect: true }],
+    ['p2p', '1', { secretFile: 'f', reconnect: true, portMapping: true, lanAddresses: true }],
   ]);
 });
 
@@ -73,16 +78,41 @@ test('every flag of server, start and demo', async () => {
     '--token',
     'b',
     '--no-direct',
+    '--no-stun',
   );
-  expect(server.calls).toEqual([['server', { config: 'f', listen: 'l', token: ['a', 'b'], direct: false }]]);
-  expect((await parse('server')).calls).toEqual([['server', { direct: true }]]);
+  expect(server.calls).toEqual([
+    ['server', { config: 'f', listen: 'l', token: ['a', 'b'], direct: false, stun: false }],
+  ]);
+  expect((await parse('server')).calls).toEqual([['server', { direct: true, stun: true }]]);
   const start = await parse('start', '--config', 'f', '--no-reconnect', '--json');
   expect(start.calls).toEqual([['start', { config: 'f', reconnect: false, json: true }]]);
   expect((await parse('demo')).calls).toEqual([['demo', undefined, {}]]);
   expect((await parse('demo', '8080', '--json')).calls).toEqual([['demo', '8080', { json: true }]]);
 });
 
+test('every flag of nat', async () => {
+  const argv =
+    'nat --server s:1 --stun a:1 --stun b:2 --no-port-mapping --insecure --server-fingerprint f --json';
+  expect((await parse(...argv.split(' '))).calls).toEqual([
+    [
+      'nat',
+      {
+        server: 's:1',
+        stun: ['a:1', 'b:2'],
+        portMapping: false,
+        insecure: true,
+        serverFingerprint: 'f',
+        json: true,
+      },
+    ],
+  ]);
+  expect((await parse('nat')).calls).toEqual([['nat', { portMapping: true }]]);
+});
+
 test.each([
+  [['nat', '--token', 'x'], "unknown option '--token'"],
+  [['nat', 'u.example'], "too many arguments for 'nat'"],
+  [['nat', '--stun'], "option '--stun <host:port>' argument missing"],
   [['p2p'], "missing required argument 'port'"],
   [['p2p', '1', '2'], "too many arguments for 'p2p'. Expected 1 argument but got 2"],
   [['p2p', '1', '--secert', 'x'], "unknown option '--secert' (Did you mean --secret?)"],

@@ -164,7 +164,7 @@ test('events have the documented fields, and no output at any level has a secret
   const fieldsOf = (program: Program | undefined) =>
     program?.events.map((event) => Object.keys(event).sort().join(' '));
   expect(fieldsOf(server)).toEqual([
-    'event fingerprint listen role time',
+    'event fingerprint listen role stun time',
     'event seconds time',
     'event role time',
   ]);

@@ -130,7 +130,7 @@ describe.concurrent('SIGTERM', () => {
 
 /** The sum of a metric over its labels. */
 function metric(text: string, name: string, labels = ''): number {
-  const lines = text.split('\n').filter((line) => line.startsWith(name) && line.includes(labels));
+  const lines = text.split('\n').filter((line) => line.split(/[ {]/, 1)[0] === name && line.includes(labels));
   return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }
 
@@ -160,6 +160,8 @@ test('/metrics, /healthz, and one line of usage for each link', async ({ world }
   expect(metric(metrics, 'underpass_sessions')).toBe(2);
   expect(metric(metrics, 'underpass_tunnels')).toBe(1);
   expect(metric(metrics, 'underpass_links')).toBe(1);
+  expect(metric(metrics, 'underpass_sessions_by_nat')).toBe(2);
+  expect(metric(metrics, 'underpass_stun_answers_total')).toBe(0);
   expect(metric(metrics, 'underpass_errors_total', 'code="invalid_secret"')).toBe(1);
   // Counted once, for the publisher's token, with what TLS and framing add.
   for (const direction of ['up', 'down']) {
@@ -227,7 +229,8 @@ test('mistakes in the file of a server name file, line and key', async ({ world 
 });
 
 test('people see the address and the fingerprint, and can follow what is printed', async ({ world }) => {
-  const server = world.run(['server', '--listen', '127.0.0.1:0'], 'operator');
+  const stun = world.file('server.yml', 'stun: { addresses: [127.0.0.1], ports: [0] }');
+  const server = world.run(['server', '--listen', '127.0.0.1:0', '-c', stun], 'operator');
   await server.until(() => /--server-fingerprint \S+/.test(server.stdout), 'how to trust it');
   const address = /127\.0\.0\.1:\d+/.exec(server.stdout)?.[0] ?? '';
   const fingerprint = /--server-fingerprint (\S+)/.exec(server.stdout)?.[1] ?? '';
@@ -235,4 +238,5 @@ test('people see the address and the fingerprint, and can follow what is printed
   const service = await world.echoService();
   await world.publish({ access }, service.port);
   expect(await echo(await listenPort(world.subscriber({ access })))).toBe('ping');
+  expect(server.stdout).toMatch(/STUN on \d+\/udp: open these in the firewall/);
 });

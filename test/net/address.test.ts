@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UnderpassError } from '../../src/errors.ts';
-import { formatAddress, isLoopback, parseListenAddress, parseServerAddress } from '../../src/net/address.ts';
+import {
+  formatAddress,
+  isLoopback,
+  parseListenAddress,
+  parseServerAddress,
+  parseStunServer,
+} from '../../src/net/address.ts';
 
 describe('parseServerAddress', () => {
   it.each([
@@ -72,6 +78,36 @@ describe('parseListenAddress', () => {
 
   it.each(['', '0.0.0.0:70000', 'ws://host/path', '::', 'tcp://x'])('refuses %j', (text) => {
     expect(() => parseListenAddress(text)).toThrow(expect.objectContaining({ code: 'address_invalid' }));
+  });
+});
+
+describe('parseStunServer', () => {
+  it.each([
+    ['stun.example.org', 'stun.example.org', 3478],
+    [' STUN.example.org:19302 ', 'stun.example.org', 19302],
+    ['192.0.2.7', '192.0.2.7', 3478],
+    ['[2001:DB8::1]', '2001:db8::1', 3478],
+    ['[::1]:65535', '::1', 65535],
+  ])('reads %s', (text, host, port) => {
+    expect(parseStunServer(text)).toEqual({ host, port });
+  });
+
+  it.each([
+    '',
+    ':3478',
+    'host:',
+    'host:0',
+    'host:65536',
+    'stun:host',
+    'stun://host',
+    '::1',
+    '[zz]',
+    'a b',
+    'a/b',
+  ])('refuses %j', (text) => {
+    expect(() => parseStunServer(text)).toThrow(
+      expect.objectContaining({ code: 'address_invalid', details: { address: text } }),
+    );
   });
 });
 

@@ -5,6 +5,7 @@ import type { ClientOutput } from '../../src/signaling/client-output.ts';
 import { ClientSession } from '../../src/signaling/client-session.ts';
 import { encode, type ServerMessage } from '../../src/signaling/messages.ts';
 import { Random } from '../support/random.ts';
+import { coneVerdict } from '../support/verdict.ts';
 
 const b64u = (size: number, fill = 0) => Buffer.alloc(size, fill).toString('base64url');
 const hello: ServerMessage = { type: 'hello', protocol: [1], server_version: 'x', challenge: b64u(32, 9) };
@@ -294,4 +295,37 @@ it.each([1, 2, 3])('survives a server that says anything (seed %d)', (seed) => {
     const next = session.pollTimeout();
     if (next !== undefined) expect(next, `seed ${seed}, step ${step}`).toBeGreaterThan(now);
   }
+});
+
+describe('STUN and the NAT', () => {
+  const stun = { addresses: ['192.0.2.1'], ports: [3478, 3479] };
+
+  it('hands on what the greeting says of STUN, of each connection anew', () => {
+    session.start();
+    session.opened(0);
+    hear({ ...hello, stun });
+    hear(authOk);
+    expect(outputs().at(-1)).toEqual({ type: 'online', resumed: false, limits, stun });
+    session.closed(1006, 0);
+    session.handleTimeout(session.pollTimeout() ?? 0);
+    session.opened(1000);
+    hear(hello, 1000);
+    hear({ ...authOk, resumed: true }, 1000);
+    expect(outputs().at(-1)).toEqual({ type: 'online', resumed: true, limits, stun: undefined });
+  });
+
+  it('reports a verdict at once, and keeps none for later', () => {
+    session.reportNat(coneVerdict);
+    expect(outputs()).toEqual([]);
+    goOnline();
+    session.reportNat(coneVerdict);
+    expect(sent()).toEqual([{ type: 'nat', nat: coneVerdict }]);
+    session.closed(1006, 0);
+    session.reportNat(coneVerdict);
+    session.handleTimeout(session.pollTimeout() ?? 0);
+    session.opened(1000);
+    hear(hello, 1000);
+    hear({ ...authOk, resumed: true }, 1000);
+    expect(sent().map(({ type }) => type)).toEqual(['auth']);
+  });
 });

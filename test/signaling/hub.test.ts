@@ -3,6 +3,7 @@ import { Identity } from '../../src/identity.ts';
 import type { Unsent } from '../../src/signaling/client-output.ts';
 import type { HubOutput } from '../../src/signaling/hub-output.ts';
 import { SignalingWorld, type WorldClient } from '../support/signaling-world.ts';
+import { coneVerdict, symmetricVerdict } from '../support/verdict.ts';
 
 const HASH = 'ab'.repeat(32);
 const WRONG = 'cd'.repeat(32);
@@ -621,5 +622,84 @@ describe('the end', () => {
     await world.advance(20);
     expect(world.heard.get(id)?.at(-1)).toBe(4000);
     expect(world.hub.counts.connections).toBe(0);
+  });
+});
+
+describe('what a client says of its NAT', () => {
+  const countsOf = ({ hub }: SignalingWorld) =>
+    Object.fromEntries(Object.entries(hub.sessions.countByNat()).filter(([, count]) => count > 0));
+  const report = (client: WorldClient, verdict = coneVerdict) =>
+    client.input((session) => session.reportNat(verdict));
+  const none = { unknown: 0, open: 0, cone: 0, symmetric: 0 };
+
+  it('is counted by type, the last of each session', async () => {
+    const world = new SignalingWorld();
+    expect(world.hub.sessions.countByNat()).toMatchObject(none);
+    const [one, two] = [await world.join(), await world.join()];
+    await world.join();
+    expect(countsOf(world)).toEqual({ unknown: 3 });
+    report(one);
+    report(two);
+    await world.advance(10);
+    expect(countsOf(world)).toEqual({ unknown: 1, 'port-restricted-cone': 2 });
+    report(two, symmetricVerdict);
+    await world.advance(10);
+    expect(countsOf(world)).toEqual({ unknown: 1, 'port-restricted-cone': 1, symmetric: 1 });
+    one.input((session) => session.stop());
+    await world.advance(10);
+    expect(countsOf(world)).toEqual({ unknown: 1, symmetric: 1 });
+  });
+
+  it('comes with a registration, too, and one without leaves it alone', async () => {
+    const world = new SignalingWorld();
+    const publisher = await world.join();
+    const secrets = [{ key_id: 0, hash: HASH }];
+    await publisher.request({ type: 'register', name: 'one', secrets, nat: symmetricVerdict });
+    expect(countsOf(world)).toEqual({ symmetric: 1 });
+    expect(await register(publisher, 'two')).toMatchObject({ type: 'registered' });
+    expect(countsOf(world)).toEqual({ symmetric: 1 });
+    report(publisher);
+    await world.advance(10);
+    expect(countsOf(world)).toEqual({ 'port-restricted-cone': 1 });
+  });
+
+  it('belongs to the session: a resumed one has it, a new one does not', async () => {
+    const world = new SignalingWorld();
+    const client = await world.join();
+    report(client);
+    await world.advance(10);
+    client.cut();
+    expect(countsOf(world)).toEqual({ 'port-restricted-cone': 1 });
+    await world.advance(1000);
+    expect(client.of('online').at(-1)).toMatchObject({ resumed: true });
+    expect(countsOf(world)).toEqual({ 'port-restricted-cone': 1 });
+
+    world.reachable = false;
+    client.cut();
+    await world.advance(41_000);
+    expect(countsOf(world)).toEqual({});
+    world.reachable = true;
+    await world.advance(16_000);
+    expect(client.of('online').at(-1)).toMatchObject({ resumed: false });
+    expect(countsOf(world)).toEqual({ unknown: 1 });
+  });
+
+  it('is heard from nobody who has not proved who he is', async () => {
+    const world = new SignalingWorld();
+    const id = world.raw();
+    world.receive(id, JSON.stringify({ type: 'nat', nat: coneVerdict }));
+    expect(world.heard.get(id)?.at(-1)).toBe(4000);
+    expect(countsOf(world)).toEqual({});
+  });
+});
+
+describe('the greeting', () => {
+  const greetingOf = (world: SignalingWorld) => JSON.parse(String(world.heard.get(world.raw())?.[0]));
+
+  it('says where STUN is answered, if it is', () => {
+    const world = new SignalingWorld();
+    expect(greetingOf(world)).not.toHaveProperty('stun');
+    world.hub.stun = { addresses: ['192.0.2.1'], ports: [3478, 3479] };
+    expect(greetingOf(world).stun).toEqual({ addresses: ['192.0.2.1'], ports: [3478, 3479] });
   });
 });

@@ -16,6 +16,7 @@ import type { LinkOpen } from '../../src/signaling/hub-output.ts';
 import { defaultLimits, type ServerLimits } from '../../src/signaling/limits.ts';
 import { MemoryRegistry } from '../../src/signaling/registry.ts';
 import { SignalingServer } from '../../src/signaling/server.ts';
+import { coneVerdict, symmetricVerdict } from '../support/verdict.ts';
 
 let certificate: Certificate;
 const closers: (() => unknown)[] = [];
@@ -159,6 +160,26 @@ describe('a client', () => {
     await expect(waiting).rejects.toThrow('enough');
     await subscriber.openData();
     expect(signaling.counts.links).toBe(0);
+  });
+
+  it('learns where STUN is answered', async () => {
+    const { signaling, url } = await serve(false);
+    const stun = { addresses: ['192.0.2.1'], ports: [3478, 3479] };
+    signaling.announceStun(stun);
+    const told = await new Promise((resolve, reject) => {
+      join(url, {}, { onOnline: (_resumed, _limits, said) => resolve(said) }).catch(reject);
+    });
+    expect(told).toEqual(stun);
+  });
+
+  it('says what NAT it is behind', async () => {
+    const { signaling, url } = await serve(false);
+    const client = await join(url);
+    client.reportNat(coneVerdict);
+    await client.openData();
+    expect(signaling.sessionsByNat).toMatchObject({ 'port-restricted-cone': 1, unknown: 0 });
+    await client.register('game', [{ key_id: 0, hash }], symmetricVerdict);
+    expect(signaling.sessionsByNat).toMatchObject({ symmetric: 1 });
   });
 
   it('has its session ended with it', async () => {

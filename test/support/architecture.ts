@@ -33,7 +33,7 @@ const AMBIENT = new Set(
 
 /** A machine that does no I/O: told the time and what arrived, it says what to do. */
 export function isCore(file: string): boolean {
-  if (/^src\/(signaling|relay)\//.test(file)) return !/\/(client|server)\.ts$/.test(file);
+  if (/^src\/(nat|punch|signaling|relay)\//.test(file)) return !/[/-](client|server)\.ts$/.test(file);
   return /^src\/tunnel\/channel[^/]*\.ts$/.test(file);
 }
 

@@ -3,6 +3,8 @@ import { createView, run } from '../../src/cli/program.ts';
 import type { UnderpassError } from '../../src/errors.ts';
 import type {
   ClientOptions,
+  MeasureNatOptions,
+  NatReport,
   PublishOptions,
   RunningServer,
   ServerConfig,
@@ -10,6 +12,7 @@ import type {
   TunnelEvent,
 } from '../../src/index.ts';
 import { type Logger, silentLogger } from '../../src/log.ts';
+import { natReport } from './nat-report.ts';
 
 type Opened = {
   readonly options: PublishOptions | SubscribeOptions;
@@ -25,6 +28,9 @@ export class FakeWorld {
   readonly clients: ClientOptions[] = [];
   readonly tunnels: Opened[] = [];
   readonly servers: ServerConfig[] = [];
+  readonly measurements: MeasureNatOptions[] = [];
+  /** How the measurements of the NAT end. */
+  measured: () => Promise<NatReport> = async () => natReport();
   readonly calls: string[] = [];
   readonly environment: Record<string, string> = {};
   homeDirectory = '/nowhere';
@@ -83,11 +89,17 @@ export class FakeWorld {
         host: '0.0.0.0',
         port: 4040,
         fingerprint: 'ab'.repeat(32),
+        stun: config.stun && { addresses: [], ports: config.stun.ports },
+        warnings: [],
         reload: (next) => void this.servers.push(next),
         drain: async (graceMs) => void this.calls.push(`drained ${graceMs}`),
         close: async () => void this.calls.push('server closed'),
       };
       return running;
+    },
+    measureNat: (options) => {
+      this.measurements.push(options);
+      return this.measured();
     },
   };
 

@@ -20,7 +20,7 @@ function ready(open) {
 const service = createServer((socket) => socket.pipe(socket));
 await once(service.listen(0, '127.0.0.1'), 'listening');
 
-const config = loadServerConfig(undefined, { listen: '127.0.0.1:0' });
+const config = loadServerConfig(undefined, { listen: '127.0.0.1:0', stunEnabled: false });
 const server = await startServer(config, { stateDir: join(stateDir, 'server') });
 const { listen, fingerprint: serverFingerprint } = server;
 const access = { server: listen, serverFingerprint };

@@ -23,6 +23,8 @@ export interface ServerOptions {
   readonly config?: string;
   readonly args?: readonly string[];
   readonly nodeArgs?: readonly string[];
+  /** Whether it answers STUN, as its configuration says. Default false: there is one port 3478 for all tests. */
+  readonly stun?: boolean;
 }
 
 export interface TestServer {
@@ -131,7 +133,10 @@ export class World {
     const { scheme = 'ws', port = 0, user = 'operator', config, args = [], nodeArgs = [] } = options;
     const file = config === undefined ? [] : ['-c', this.file('server.yml', config)];
     const listenAt = ['--listen', `${scheme}://127.0.0.1:${port}`];
-    const program = this.run(['server', '--json', ...listenAt, ...file, ...args], user, { nodeArgs });
+    const stun = options.stun ? [] : ['--no-stun'];
+    const program = this.run(['server', '--json', ...listenAt, ...stun, ...file, ...args], user, {
+      nodeArgs,
+    });
     const ready = await program.event('ready', { role: 'server' });
     const url = String(ready.listen);
     const fingerprint = ready.fingerprint === null ? undefined : String(ready.fingerprint);

@@ -22,7 +22,9 @@ afterEach(async () => {
 });
 
 it('forgets a friend whose link ends in the moment in which it comes up', async () => {
-  const server = await startServer(loadServerConfig(undefined, { listen: 'ws://127.0.0.1:0' }));
+  const server = await startServer(
+    loadServerConfig(undefined, { listen: 'ws://127.0.0.1:0', stunEnabled: false }),
+  );
   closers.push(() => server.close());
 
   const events: TunnelEvent[] = [];
@@ -55,6 +57,8 @@ async function vanish(server: string): Promise<void> {
       onFatal: () => {},
       onOffer: () => {},
       onReplaced: () => {},
+      onNat: () => {},
+      mayGoDirect: false,
     }),
   );
   const { signaling, relay, identity } = connection;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { UnderpassError } from '../../errors.ts';
 import {
+  type ClientConfig,
   exposedSecretFile,
   isHost,
   isTunnelName,
@@ -15,7 +16,6 @@ import {
   defaultConfigPath,
   environmentOf,
   parsePort,
-  type ServerAccess,
   serverAccess,
   warnOfWeakSecret,
 } from '../settings.ts';
@@ -25,8 +25,15 @@ import { runTunnels } from './tunnels.ts';
 /** `underpass p2p`: one tunnel, from flags. */
 export async function p2p(context: Context, view: View, port: string, flags: P2pFlags): Promise<number> {
   const tunnel = toTunnel(port, flags, context, view);
-  const access = findServer(flags, tunnel.options.secret, context);
-  return runTunnels({ ...flags, access, tunnels: [tunnel], labelled: false }, context, view);
+  const file = readFile(flags, tunnel.options.secret, context);
+  const access = serverAccess(flags, environmentOf(context), file);
+  const network = {
+    stun: flags.stun ?? file.stun,
+    // These flags can only say no.
+    portMapping: flags.portMapping && file.portMapping,
+    lanAddresses: flags.lanAddresses && file.lanAddresses,
+  };
+  return runTunnels({ ...flags, access, network, tunnels: [tunnel], labelled: false }, context, view);
 }
 
 function toTunnel(port: string, flags: P2pFlags, context: Context, view: View): TunnelConfig {
@@ -61,11 +68,10 @@ function findSecret(flags: P2pFlags, context: Context, view: View): string {
  * The file's server counts where neither a flag nor the environment names one; its token and its trust belong to that
  * server and are not shown to another. With a secret at hand, those of the file's tunnels are left unread.
  */
-function findServer(flags: P2pFlags, secret: string, context: Context): ServerAccess {
-  const environment = environmentOf(context);
+function readFile(flags: P2pFlags, secret: string, context: Context): Partial<ClientConfig> {
   const file = defaultConfigPath(context);
-  const needed = flags.server === undefined && environment.server === undefined && existsSync(file);
-  return serverAccess(flags, environment, needed ? loadClientConfig(file, { secret }) : {});
+  const named = flags.server !== undefined || environmentOf(context).server !== undefined;
+  return named || !existsSync(file) ? {} : loadClientConfig(file, { secret });
 }
 
 function refuse(wrong: boolean, problem: string): void {

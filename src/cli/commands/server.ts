@@ -20,7 +20,9 @@ export async function server(context: Context, view: View, flags: ServerFlags): 
     role: 'server',
     listen: running.listen,
     fingerprint: running.fingerprint ?? null,
+    stun: running.stun ?? null,
   });
+  for (const message of running.warnings) view.show({ event: 'warning', message });
   const reason = await context.signals.stopped;
   if (reason === 'SIGTERM') {
     view.show({ event: 'draining', seconds: DRAIN_SECONDS });
@@ -31,9 +33,10 @@ export async function server(context: Context, view: View, flags: ServerFlags): 
   return 0;
 }
 
-function load({ config, listen, token, direct, logLevel, logFormat }: ServerFlags) {
+function load({ config, listen, token, direct, stun, logLevel, logFormat }: ServerFlags) {
   const directEnabled = direct ? undefined : false;
-  return loadServerConfig(config, { listen, tokens: token, directEnabled, logLevel, logFormat });
+  const stunEnabled = stun ? undefined : false;
+  return loadServerConfig(config, { listen, tokens: token, directEnabled, stunEnabled, logLevel, logFormat });
 }
 
 /** A file that has become wrong changes nothing: the server keeps what it has, and says so. */

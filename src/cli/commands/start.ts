@@ -26,5 +26,7 @@ export async function start(context: Context, view: View, flags: StartFlags): Pr
   for (const message of warnings) view.show({ event: 'warning', message });
   for (const { key, options } of tunnels) warnOfWeakSecret(key, options.secret, view);
   const access = serverAccess(environment, config);
-  return runTunnels({ ...flags, access, tunnels, labelled: tunnels.length > 1 }, context, view);
+  const { stun, portMapping, lanAddresses } = config;
+  const network = { stun, portMapping, lanAddresses };
+  return runTunnels({ ...flags, access, network, tunnels, labelled: tunnels.length > 1 }, context, view);
 }

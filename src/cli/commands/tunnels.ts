@@ -2,11 +2,12 @@ import type { TunnelConfig } from '../../index.ts';
 import type { ClientApi, Context } from '../context.ts';
 import { exitCodeOf } from '../exit.ts';
 import type { CommonFlags } from '../flags.ts';
-import type { ServerAccess } from '../settings.ts';
+import type { NetworkSettings, ServerAccess } from '../settings.ts';
 import type { View } from '../views/view.ts';
 
 interface Session extends CommonFlags {
   readonly access: ServerAccess;
+  readonly network: NetworkSettings;
   readonly tunnels: readonly TunnelConfig[];
   /** False: the first error ends the program. */
   readonly reconnect: boolean;
@@ -16,9 +17,9 @@ interface Session extends CommonFlags {
 
 /** Opens tunnels and stays until they have ended or the program is told to stop. Resolves with the exit code. */
 export async function runTunnels(session: Session, context: Context, view: View): Promise<number> {
-  const { access, reconnect } = session;
+  const { access, network, reconnect } = session;
   const logger = context.createLogger(session.logLevel ?? 'warn', session.logFormat ?? 'pretty');
-  const client = context.createClient({ ...access, reconnect, logger });
+  const client = context.createClient({ ...access, ...network, reconnect, logger });
   try {
     const codes = session.tunnels.map((tunnel) => {
       const label = session.labelled ? tunnel.key : undefined;

@@ -36,7 +36,7 @@ export async function buildStage(service: Service, context: Context, logger: Log
     const folder = await mkdtemp(join(tmpdir(), 'underpass-demo-'));
     cleanups.push(() => rm(folder, { recursive: true, force: true }));
 
-    const config = loadServerConfig(undefined, { listen: '127.0.0.1:0' });
+    const config = loadServerConfig(undefined, { listen: '127.0.0.1:0', stunEnabled: false });
     const server = await context.startServer(config, { logger, stateDir: join(folder, 'server') });
     cleanups.push(() => server.close());
 

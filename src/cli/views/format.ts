@@ -2,6 +2,9 @@ import { styleText } from 'node:util';
 import type { Output } from '../context.ts';
 import type { TunnelAbout } from './view.ts';
 
+const MAX_COLUMNS = 80;
+const MAX_NAME = 30;
+
 type Style = Parameters<typeof styleText>[0];
 
 /** Text with a style, where the output shows colours. */
@@ -13,6 +16,28 @@ export function paint(output: Output, style: Style, text: string): string {
 /** Text from the network: no control or bidirectional characters reach the terminal. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, '?');
+}
+
+/** A server's name from outside, printable and short enough to stand in a line. */
+export function shortName(name: string): string {
+  const text = printable(name);
+  return text.length <= MAX_NAME ? text : `${text.slice(0, MAX_NAME - 1)}…`;
+}
+
+/** Lines of at most 80 columns, where the words allow. The first begins with `lead`, the others are indented as far. */
+export function wrap(text: string, lead = ''): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line === '' || lead.length + longer.length <= MAX_COLUMNS) {
+      line = longer;
+    } else {
+      lines.push(line);
+      line = word;
+    }
+  }
+  return lead + [...lines, line].join(`\n${' '.repeat(lead.length)}`);
 }
 
 /** `64.0 MiB`. */

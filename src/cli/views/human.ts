@@ -1,14 +1,18 @@
 import type { UnderpassError } from '../../errors.ts';
-import type { TunnelEvent } from '../../index.ts';
+import type { NatReport, TunnelEvent } from '../../index.ts';
 import type { Output } from '../context.ts';
 import { formatBytes, formatSeconds, paint } from './format.ts';
+import { summarizeNetwork } from './nat-headline.ts';
+import { describeNat } from './nat-report.ts';
 import { TunnelVoice } from './tunnel-voice.ts';
-import type { CommandEvent, TunnelAbout, View } from './view.ts';
+import type { CommandEvent, NatQuestion, TunnelAbout, View } from './view.ts';
 
 /** Sentences for a person: what happens on standard output, what failed on standard error. */
 export class HumanView implements View {
   readonly #stdout: Output;
   readonly #stderr: Output;
+  /** The last line about the network, which all tunnels share. */
+  #network = '';
 
   constructor(stdout: Output, stderr: Output) {
     this.#stdout = stdout;
@@ -17,7 +21,7 @@ export class HumanView implements View {
 
   tunnel(about: TunnelAbout): (event: TunnelEvent) => void {
     const voice = new TunnelVoice(about, this.#stdout, this.#stderr);
-    return (event) => voice.say(event);
+    return (event) => (event.event === 'nat' ? this.#sayNetwork(event) : voice.say(event));
   }
 
   show(event: CommandEvent): void {
@@ -28,15 +32,26 @@ export class HumanView implements View {
     }
   }
 
+  nat(report: NatReport, question: NatQuestion): void {
+    this.#stdout.write(describeNat(report, question, this.#stdout));
+  }
+
   error({ message, hint }: UnderpassError): void {
     this.#stderr.write(`${paint(this.#stderr, 'red', 'Error:')} ${message}\n  ${hint}\n`);
+  }
+
+  #sayNetwork(report: NatReport): void {
+    const line = summarizeNetwork(report);
+    if (line === this.#network) return;
+    this.#network = line;
+    this.#stdout.write(`${line}\n`);
   }
 
   #describe(event: Exclude<CommandEvent, { event: 'warning' }>): string {
     const bold = (text: string) => paint(this.#stdout, 'bold', text);
     switch (event.event) {
       case 'ready':
-        return describeServer(event.listen, event.fingerprint, bold);
+        return describeServer(event, bold);
       case 'draining':
         return `Stopping; open tunnels have up to ${event.seconds} s to finish. Ctrl-C ends it at once.`;
       case 'closed':
@@ -63,15 +78,20 @@ export class HumanView implements View {
   }
 }
 
-function describeServer(listen: string, fingerprint: string | null, bold: (text: string) => string): string {
+type ServerReady = Extract<CommandEvent, { event: 'ready' }>;
+
+function describeServer({ listen, fingerprint, stun }: ServerReady, bold: (text: string) => string): string {
   const [, port = ''] = /:(\d+)$/.exec(listen) ?? [];
   const flag = fingerprint === null ? '' : ` --server-fingerprint ${fingerprint}`;
   const address = fingerprint === null ? listen : `<this machine>:${port}`;
   const certificate =
     fingerprint === null ? [] : [`  certificate fingerprint (SHA-256)  ${bold(fingerprint)}`];
+  const udp = stun?.ports.map((number) => `${number}/udp`).join(' and ');
+  const discovery = udp === undefined ? [] : [`  STUN on ${bold(udp)}: open these in the firewall, too`];
   return [
     `underpass server, listening on ${bold(listen)}`,
     ...certificate,
+    ...discovery,
     '',
     'Publish a service:',
     `  underpass p2p <port> --name <name> --secret '<your secret>' --server ${address}${flag}`,

@@ -1,9 +1,9 @@
 import type { UnderpassError } from '../../errors.ts';
-import type { TunnelEvent } from '../../index.ts';
+import type { NatReport, TunnelEvent } from '../../index.ts';
 import type { Output } from '../context.ts';
 import type { CommandEvent, TunnelAbout, View } from './view.ts';
 
-/** One JSON object a line, each with `event` and `time` (ISO 8601); nothing else on standard output. */
+/** One JSON object a line, each but a NAT report with `event` and `time` (ISO 8601); nothing else on standard output. */
 export class JsonView implements View {
   readonly #stdout: Output;
   readonly #now: () => Date;
@@ -19,6 +19,10 @@ export class JsonView implements View {
 
   show(event: CommandEvent): void {
     this.#print(event);
+  }
+
+  nat(report: NatReport): void {
+    this.#stdout.write(`${JSON.stringify(report)}\n`);
   }
 
   error({ code, message, hint }: UnderpassError): void {

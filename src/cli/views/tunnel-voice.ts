@@ -5,6 +5,9 @@ import type { TunnelAbout } from './view.ts';
 
 type Event<Name extends TunnelEvent['event']> = Extract<TunnelEvent, { event: Name }>;
 
+/** What concerns one tunnel alone. The network is the same for all. */
+type OwnEvent = Exclude<TunnelEvent, Event<'nat'>>;
+
 /** Tells a person what happens to one tunnel. */
 export class TunnelVoice {
   readonly #about: TunnelAbout;
@@ -20,13 +23,13 @@ export class TunnelVoice {
     this.#stderr = stderr;
   }
 
-  say(event: TunnelEvent): void {
+  say(event: OwnEvent): void {
     if (event.event === 'error') this.#write(this.#stderr, this.#error(event));
     else if (event.event === 'identity_changed') this.#write(this.#stderr, this.#identityChanged(event));
     else this.#write(this.#stdout, this.#describe(event));
   }
 
-  #describe(event: Exclude<TunnelEvent, Event<'error' | 'identity_changed'>>): string {
+  #describe(event: Exclude<OwnEvent, Event<'error' | 'identity_changed'>>): string {
     switch (event.event) {
       case 'ready':
         return this.#ready(event);

@@ -1,5 +1,5 @@
 import type { UnderpassError } from '../../errors.ts';
-import type { TunnelConfig, TunnelEvent } from '../../index.ts';
+import type { NatReport, TunnelConfig, TunnelEvent } from '../../index.ts';
 
 /** What a view has to know about a tunnel to speak of it. */
 export interface TunnelAbout {
@@ -22,6 +22,8 @@ export type CommandEvent =
       readonly listen: string;
       /** SHA-256 of the certificate; null without TLS. */
       readonly fingerprint: string | null;
+      /** Where it answers STUN; null: nowhere. */
+      readonly stun: { readonly addresses: readonly string[]; readonly ports: readonly number[] } | null;
     }
   /** The server takes no new sessions and waits for the open links to end. */
   | { readonly event: 'draining'; readonly seconds: number }
@@ -40,10 +42,18 @@ export type CommandEvent =
     }
   | { readonly event: 'verified'; readonly files: number; readonly bytes: number };
 
+/** What the user told the measurement of the NAT not to do. */
+export interface NatQuestion {
+  /** Whether the router was asked to forward a port. */
+  readonly portMapping: boolean;
+}
+
 /** How the program speaks: to a person, or to a program. */
 export interface View {
   /** Whoever shows what happens to one tunnel. */
   tunnel(about: TunnelAbout): (event: TunnelEvent) => void;
   show(event: CommandEvent): void;
+  /** What `underpass nat` found. With `--json` it is the report and nothing else. */
+  nat(report: NatReport, question: NatQuestion): void;
   error(error: UnderpassError): void;
 }

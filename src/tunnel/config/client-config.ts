@@ -17,10 +17,16 @@ export interface ClientConfig {
   readonly token: string | undefined;
   readonly insecure: boolean | undefined;
   readonly serverFingerprint: string | undefined;
+  readonly stun: readonly string[] | undefined;
+  readonly portMapping: boolean | undefined;
+  readonly lanAddresses: boolean | undefined;
   readonly tunnels: readonly TunnelConfig[];
   /** What works but should not stay so, a sentence each. */
   readonly warnings: readonly string[];
 }
+
+/** STUN servers besides the underpass server's own. */
+const MAX_STUN_SERVERS = 8;
 
 const tunnelSchema = z
   .strictObject({
@@ -55,6 +61,9 @@ const schema = z.strictObject({
   auth_token: is.token.optional(),
   insecure: z.boolean().optional(),
   server_fingerprint: is.fingerprint.optional(),
+  stun: z.array(is.stunServer).max(MAX_STUN_SERVERS).optional(),
+  port_mapping: z.boolean().optional(),
+  lan_addresses: z.boolean().optional(),
   tunnels: z.record(z.string(), tunnelSchema).optional(),
 });
 
@@ -70,13 +79,7 @@ export function loadClientConfig(
   overrides: { readonly secret?: string | undefined } = {},
 ): ClientConfig {
   const file = readYamlFile(path, schema);
-  const {
-    server,
-    auth_token: token,
-    insecure,
-    server_fingerprint: serverFingerprint,
-    tunnels = {},
-  } = file.value;
+  const { server, insecure, stun, tunnels = {} } = file.value;
   const entries = Object.entries(tunnels);
   checkClashes(entries, file);
   const warnings: string[] = [];
@@ -84,9 +87,12 @@ export function loadClientConfig(
     overrides.secret ?? entry.p2p_secret ?? readSecret(path, key, entry.p2p_secret_file, file, warnings);
   return {
     server,
-    token,
+    token: file.value.auth_token,
     insecure,
-    serverFingerprint,
+    serverFingerprint: file.value.server_fingerprint,
+    stun,
+    portMapping: file.value.port_mapping,
+    lanAddresses: file.value.lan_addresses,
     tunnels: entries.map(([key, entry]) => toTunnel(key, entry, secretOf(key, entry))),
     warnings,
   };

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parseFingerprint } from '../../certificate.ts';
 import { catalogue, UnderpassError } from '../../errors.ts';
 import { isTunnelName } from '../../identity.ts';
-import { parseListenAddress, parseServerAddress } from '../../net/address.ts';
+import { parseListenAddress, parseServerAddress, parseStunServer } from '../../net/address.ts';
 import type { LinkMode } from '../../signaling/offer.ts';
 
 /** What `mode` may be. Only `auto` and `relay` work in this version. */
@@ -50,6 +50,7 @@ export const plainAddress = text(
   (value) => !value.includes('://') && accepts(parseListenAddress)(value),
   'must be host:port',
 );
+export const stunServer = text(accepts(parseStunServer), 'must be host:port');
 export const network = text(isNetwork, 'must be an IP address or a network such as 10.0.0.0/8');
 
 function accepts(parse: (text: string) => unknown): (text: string) => boolean {

@@ -4,6 +4,7 @@ import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../../lo
 import { type ListenAddress, parseListenAddress } from '../../net/address.ts';
 import { defaultLimits, type ServerLimits } from '../../signaling/limits.ts';
 import * as is from './schema.ts';
+import { type StunConfig, stunSchema, toStunConfig } from './stun-config.ts';
 import { readYamlFile } from './yaml-file.ts';
 
 /** Everything a server is told, with defaults filled in. */
@@ -15,7 +16,8 @@ export interface ServerConfig {
   readonly tokens: readonly string[];
   /** Whether links may look for a direct path. */
   readonly directEnabled: boolean;
-  readonly stun: { readonly addresses: readonly string[]; readonly ports: readonly number[] };
+  /** Undefined: it does not answer STUN. */
+  readonly stun: StunConfig | undefined;
   /** Where `/metrics` and `/healthz` are served over HTTP. Undefined: nowhere. */
   readonly metrics: { readonly host: string; readonly port: number } | undefined;
   readonly limits: ServerLimits;
@@ -29,12 +31,12 @@ export interface ServerOverrides {
   readonly listen?: string | undefined;
   readonly tokens?: readonly string[] | undefined;
   readonly directEnabled?: boolean | undefined;
+  readonly stunEnabled?: boolean | undefined;
   readonly logLevel?: LogLevel | undefined;
   readonly logFormat?: LogFormat | undefined;
 }
 
 const DEFAULT_LISTEN = '0.0.0.0:4040';
-const DEFAULT_STUN = { addresses: ['0.0.0.0'], ports: [3478, 3479] };
 
 /**
  * A smaller message could not carry an offer, clients send `/_data` messages of up to 128 KiB and a few headers, and with
@@ -69,12 +71,7 @@ const schema = z.strictObject({
   tls: z.strictObject({ cert: is.path, key: is.path }).optional(),
   auth: z.strictObject({ tokens: z.array(is.token).min(1).optional() }).optional(),
   p2p: z.strictObject({ direct_enabled: z.boolean().optional() }).optional(),
-  stun: z
-    .strictObject({
-      addresses: z.array(is.ipAddress).min(1).optional(),
-      ports: z.array(is.port()).min(1).max(16).optional(),
-    })
-    .optional(),
+  stun: stunSchema.optional(),
   metrics: z.strictObject({ listen: is.plainAddress }).optional(),
   limits: z
     .strictObject({
@@ -102,10 +99,7 @@ export function loadServerConfig(path?: string, overrides: ServerOverrides = {})
     tls: file.tls && { cert: absolute(file.tls.cert), key: absolute(file.tls.key) },
     tokens: overrides.tokens ?? file.auth?.tokens ?? [],
     directEnabled: overrides.directEnabled ?? file.p2p?.direct_enabled ?? true,
-    stun: {
-      addresses: file.stun?.addresses ?? DEFAULT_STUN.addresses,
-      ports: file.stun?.ports ?? DEFAULT_STUN.ports,
-    },
+    stun: toStunConfig(file.stun, overrides.stunEnabled),
     metrics: metrics && { host: metrics.host, port: metrics.port },
     limits: file.limits ?? defaultLimits,
     logging: {

@@ -77,6 +77,7 @@ test('fetches every file, checks every byte, and leaves nothing behind', async (
   ]);
   expect(world.json.at(-1)).toMatchObject({ event: 'verified', files: 3 });
   expect(world.servers).toMatchObject([{ listen: { host: '127.0.0.1', port: 0, secure: true } }]);
+  expect(world.servers[0]?.stun).toBeUndefined();
   expect(secrets[0]).toMatch(/^[\w-]{22}$/);
   expect(secrets[1]).toBe(secrets[0]);
   expect(world.calls).toContain('server closed');

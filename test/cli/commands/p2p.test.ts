@@ -72,6 +72,31 @@ test('flags become options of the client and the tunnel', async () => {
   expect(world.calls).toEqual(['client closed']);
 });
 
+test('how the client looks at its network: flags first, then the file, where it names the server', async () => {
+  const world = new FakeWorld();
+  world.homeDirectory = temporaryFolder();
+  mkdirSync(join(world.homeDirectory, '.underpass'));
+  const path = join(world.homeDirectory, '.underpass', 'config.yml');
+  const say = (lines: string) => writeFileSync(path, `server: f:1\n${lines}`);
+  const subscribe = (...flags: string[]) =>
+    void world.run('p2p', '0', '--target', 'a', '--secret', SECRET, ...flags);
+
+  say('stun: [file.example]\nport_mapping: false\nlan_addresses: false\n');
+  subscribe();
+  subscribe('--stun', 'a:1', '--stun', 'b:2');
+  subscribe('--server', 's:1');
+  say('port_mapping: true\n');
+  subscribe();
+  subscribe('--no-port-mapping', '--no-lan-addresses');
+  expect(world.clients).toMatchObject([
+    { stun: ['file.example'], portMapping: false, lanAddresses: false },
+    { stun: ['a:1', 'b:2'], portMapping: false, lanAddresses: false },
+    { stun: undefined, portMapping: undefined, lanAddresses: undefined },
+    { stun: undefined, portMapping: true, lanAddresses: undefined },
+    { stun: undefined, portMapping: false, lanAddresses: false },
+  ]);
+});
+
 test('the environment counts where no flag is given', async () => {
   const world = new FakeWorld();
   Object.assign(world.environment, {

@@ -12,12 +12,39 @@ test('says where it listens and what to compare; SIGTERM drains', async () => {
   expect(world.servers).toMatchObject([{ listen: { port: 5 }, tokens: ['a'], directEnabled: false }]);
   expect(world.loggers).toEqual(['info pretty']);
   expect(world.json).toMatchObject([
-    { event: 'ready', role: 'server', listen: 'wss://0.0.0.0:4040', fingerprint: 'ab'.repeat(32) },
+    {
+      event: 'ready',
+      role: 'server',
+      listen: 'wss://0.0.0.0:4040',
+      fingerprint: 'ab'.repeat(32),
+      stun: { addresses: [], ports: [3478, 3479] },
+    },
   ]);
   world.stop('SIGTERM');
   expect(await code).toBe(0);
   expect(world.calls).toEqual(['drained 10000', 'server closed']);
   expect(world.json.map(({ event }) => event)).toEqual(['ready', 'draining', 'closed']);
+});
+
+test('--no-stun answers none', async () => {
+  const world = new FakeWorld();
+  const code = world.run('server', '--json', '--no-stun');
+  await settled();
+  expect(world.servers[0]?.stun).toBeUndefined();
+  expect(world.json).toMatchObject([{ event: 'ready', stun: null }]);
+  world.stop('SIGINT');
+  expect(await code).toBe(0);
+});
+
+test('what should not stay so is shown, after where it listens', async () => {
+  const world = new FakeWorld();
+  const start = world.context.startServer;
+  world.context.startServer = async (...given) => ({ ...(await start(...given)), warnings: ['no STUN'] });
+  const code = world.run('server', '--json');
+  await settled();
+  expect(world.json).toMatchObject([{ event: 'ready' }, { event: 'warning', message: 'no STUN' }]);
+  world.stop('SIGINT');
+  expect(await code).toBe(0);
 });
 
 test('SIGINT closes without draining', async () => {

@@ -26,6 +26,17 @@ test('opens every tunnel over one client', async () => {
   expect(await code).toBe(0);
 });
 
+test('how the client looks at its network comes from the file', async () => {
+  const world = new FakeWorld();
+  const network = 'stun: ["stun.example:3479"]\nport_mapping: false\nlan_addresses: false\n';
+  void world.run('start', '-c', temporaryFile('tunnels.yml', `server: s:1\n${network}${both}`));
+  void world.run('start', '-c', file());
+  expect(world.clients).toMatchObject([
+    { stun: ['stun.example:3479'], portMapping: false, lanAddresses: false },
+    { stun: undefined, portMapping: undefined, lanAddresses: undefined },
+  ]);
+});
+
 test('one tunnel that fails leaves the others open, and decides the exit code', async () => {
   const world = new FakeWorld();
   const code = world.run('start', '-c', file());

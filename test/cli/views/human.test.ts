@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { HumanView } from '../../../src/cli/views/human.ts';
 import type { TunnelAbout } from '../../../src/cli/views/view.ts';
 import { UnderpassError } from '../../../src/errors.ts';
+import { natReport } from '../../support/nat-report.ts';
 
 class Page {
   text = '';
@@ -113,6 +114,30 @@ test('a changed identity cannot be overlooked', () => {
   expect(err.text).toContain('key last time  1111-2222\n  key now        3333-4444\n');
 });
 
+test('the network is told once for all tunnels, and again when it has changed', () => {
+  const { out, view, say } = watch({ label: 'one' });
+  const other = view.tunnel({
+    tunnel: subscriber,
+    server: 'u.example:4040',
+    serverFingerprint: undefined,
+    insecure: false,
+    token: false,
+    label: 'two',
+  });
+  const home = { event: 'nat', ...natReport() } as const;
+  let elapsed = 900;
+  for (const tell of [say, other, say]) tell({ ...home, elapsed_ms: elapsed++ });
+  for (const tell of [say, other]) tell({ ...home, public_address: '203.0.113.9' });
+  expect(out.text).toBe(
+    ['198.51.100.7', '203.0.113.9']
+      .map(
+        (address) =>
+          `Network: port-restricted cone, public address ${address}; allows direct play with most friends.\n`,
+      )
+      .join(''),
+  );
+});
+
 test('nothing from the network can steer the terminal', () => {
   const { out, say } = watch();
   const evil = '\u001b[2J\u202e\r\n';
@@ -134,8 +159,12 @@ test('colours only where they are wanted, and the words are the same', () => {
 
 test('a server says how to reach it', () => {
   const { out, view } = watch();
-  view.show({ event: 'ready', role: 'server', listen: 'wss://0.0.0.0:4040', fingerprint: 'abcd' });
-  view.show({ event: 'ready', role: 'server', listen: 'ws://127.0.0.1:8080', fingerprint: null });
+  const ready = { event: 'ready', role: 'server' } as const;
+  const stun = { addresses: [], ports: [3478, 3479] };
+  view.show({ ...ready, listen: 'wss://0.0.0.0:4040', fingerprint: 'abcd', stun });
+  expect(out.text).toContain('\n  STUN on 3478/udp and 3479/udp: open these in the firewall, too\n');
+  view.show({ ...ready, listen: 'ws://127.0.0.1:8080', fingerprint: null, stun: null });
+  expect(out.text.match(/STUN/g)).toHaveLength(1);
   expect(out.text).toContain('certificate fingerprint (SHA-256)  abcd\n');
   expect(out.text).toContain('--server <this machine>:4040 --server-fingerprint abcd\n');
   expect(out.text).toContain('--server ws://127.0.0.1:8080\n');

@@ -51,12 +51,17 @@ test('a publisher and a subscriber, as players write them', () => {
 test('every other key', () => {
   const print = 'AB:'.repeat(31).concat('cd');
   const config = load(
-    `server: wss://u.example:4040\nauth_token: t\ninsecure: true\nserver_fingerprint: ${print}\n${named(
+    `server: wss://u.example:4040\nauth_token: t\ninsecure: true\nserver_fingerprint: ${print}\nstun: [stun.example:3479, "[::1]"]\nport_mapping: false\nlan_addresses: false\n${named(
       '    local_host: 10.0.0.7\n    mode: relay\n',
     )}  to:\n    proto: p2p\n    local_port: 0\n    listen: "::1"\n    p2p_target: x\n    p2p_secret: s\n`,
   );
   expect(config).toMatchObject({ server: 'wss://u.example:4040', token: 't', insecure: true });
   expect(config.serverFingerprint).toBe(print);
+  expect(config).toMatchObject({
+    stun: ['stun.example:3479', '[::1]'],
+    portMapping: false,
+    lanAddresses: false,
+  });
   expect(config.tunnels[0]?.options).toMatchObject({ localHost: '10.0.0.7', mode: 'relay' });
   expect(config.tunnels[1]?.options).toMatchObject({ listenHost: '::1', localPort: 0 });
 });
@@ -117,6 +122,12 @@ test.each([
   [targeted('    listen: 1.2.3\n'), '7: tunnels.web.listen: must be a host name or an IP address'],
   ['server: "ws://"\n', '1: server: Write it as host:port'],
   ['server_fingerprint: ab:cd\n', '1: server_fingerprint: must be 64 hex digits'],
+  ['stun: stun.example\n', '1: stun: must be a list'],
+  ['stun:\n  - a\n  - stun:a:1\n', '3: stun[1]: must be host:port'],
+  ['stun: [a:0]\n', '1: stun[0]: must be host:port'],
+  [`stun: [${new Array(9).fill('a')}]\n`, '1: stun: must have at most 8 entries'],
+  ['port_mapping: upnp\n', '1: port_mapping: must be true or false'],
+  ['lan_addresses: 0\n', '1: lan_addresses: must be true or false'],
   ['auth_token: "a b"\n', '1: auth_token: must be 1 to 1024 visible ASCII characters'],
   [
     named('  b:\n    proto: p2p\n    local_port: 1\n    p2p_name: web\n    p2p_secret: s\n'),

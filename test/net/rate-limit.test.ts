@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RateLimiter, rateKey } from '../../src/signaling/rate-limit.ts';
+import { RateLimiter, rateKey } from '../../src/net/rate-limit.ts';
 
 describe('RateLimiter', () => {
   it('allows so many at once and refills over a minute', () => {

@@ -1,0 +1,163 @@
+import type { Logger } from '../log.ts';
+import { Driver } from '../net/driver.ts';
+import { type Endpoint, familyOf } from '../net/endpoint.ts';
+import { localInterfaces } from '../net/interfaces.ts';
+import { refuses } from '../net/refusal.ts';
+import { localAddressTowards } from '../net/route.ts';
+import type { Runtime, Timer } from '../net/runtime.ts';
+import { type DatagramSocket, UdpSocket } from '../net/udp-socket.ts';
+import { Discovery, type DiscoveryOutput } from './discovery.ts';
+import { findingsOf } from './findings.ts';
+import type { Findings } from './report.ts';
+import { encodeStun } from './stun.ts';
+
+/** Servers that are silent for so long, in milliseconds, are asked whether anybody is there at all. */
+const DOUBT = 300;
+
+/** A STUN server by name, and all endpoints that are known of it. None: its name is not known, or it could not be asked. */
+export interface NamedServer {
+  readonly name: string;
+  readonly endpoints: readonly Endpoint[];
+}
+
+export interface MeasureOptions {
+  /** In the order of trust. */
+  readonly servers: readonly NamedServer[];
+  /** The socket to measure, of IPv4. */
+  readonly socket: DatagramSocket;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  /** Ends it early, with what is known by then. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Measurement {
+  readonly findings: Findings;
+  /** The socket that the findings are about: the one that was given, or a better one, and that one is closed then. */
+  readonly socket: DatagramSocket;
+}
+
+/** Runs one discovery over real sockets: at most 1.5 s. Never rejects. */
+export async function measure(options: MeasureOptions): Promise<Measurement> {
+  const { servers } = options;
+  const towards = servers.flatMap(({ endpoints }) => endpoints).find((one) => familyOf(one) === 4);
+  const localAddress = towards && (await localAddressTowards(towards));
+  return new Promise((resolve) => new Run(options, localAddress, resolve).start());
+}
+
+class Run {
+  readonly #options: MeasureOptions;
+  readonly #localAddress: string | undefined;
+  readonly #resolve: (measurement: Measurement) => void;
+  readonly #discovery: Discovery;
+  readonly #driver: Driver<DiscoveryOutput>;
+  readonly #sockets = new Map<number, DatagramSocket>();
+  readonly #abort = () => this.#finish();
+  #doubting: Timer | undefined;
+  #given = false;
+  #over = false;
+  #startedAt = 0;
+
+  constructor(
+    options: MeasureOptions,
+    localAddress: string | undefined,
+    resolve: (measurement: Measurement) => void,
+  ) {
+    const { servers, runtime } = options;
+    this.#options = options;
+    this.#localAddress = localAddress;
+    this.#resolve = resolve;
+    this.#discovery = new Discovery({
+      servers,
+      localAddress,
+      localAddresses: localInterfaces().map(({ address }) => address),
+      randomBytes: (size) => runtime.randomBytes(size),
+    });
+    this.#driver = new Driver(this.#discovery, runtime, (output) => this.#perform(output));
+  }
+
+  start(): void {
+    const { runtime, signal } = this.#options;
+    if (signal?.aborted) {
+      this.#finish();
+      return;
+    }
+    signal?.addEventListener('abort', this.#abort, { once: true });
+    this.#startedAt = runtime.now();
+    this.#doubting = runtime.setTimer(DOUBT, () => this.#doubt());
+    this.#input((now) => this.#discovery.start(now));
+  }
+
+  #perform(output: DiscoveryOutput): void {
+    switch (output.type) {
+      case 'open':
+        void this.#open(output.socket, output.family);
+        break;
+      case 'send': {
+        const { socket, bytes, to, ttl } = output;
+        this.#sockets.get(socket)?.send(bytes, to, ttl === undefined ? {} : { ttl });
+        break;
+      }
+      case 'done':
+        this.#finish();
+        break;
+    }
+  }
+
+  /** The first socket that is asked for is the one to be measured. */
+  async #open(id: number, family: 4 | 6): Promise<void> {
+    const first = !this.#given;
+    this.#given = true;
+    let socket: DatagramSocket;
+    try {
+      socket = first ? this.#options.socket : await UdpSocket.open({ family });
+    } catch (error) {
+      this.#options.log.debug('a socket could not be opened', { problem: String(error) });
+      this.#input((now) => this.#discovery.failed(id, now));
+      return;
+    }
+    if (this.#over) return socket.close();
+    this.#sockets.set(id, socket);
+    socket.onPacket('stun', (bytes, from) => {
+      this.#input((now) => this.#discovery.receive(id, from, bytes, now));
+    });
+    this.#input((now) => this.#discovery.opened(id, socket.local.port, now));
+  }
+
+  /** The measured socket must never be connected, so that others ask whether a silent server refuses. */
+  #doubt(): void {
+    const { servers, runtime } = this.#options;
+    servers.forEach(({ endpoints: [to] }, server) => {
+      if (to === undefined || this.#discovery.servers[server]?.status !== 'silent') return;
+      const question = encodeStun({ class: 'request', transactionId: runtime.randomBytes(12) });
+      void refuses(to, question).then((refused) => {
+        if (refused) this.#input(() => this.#discovery.refused(server));
+      });
+    });
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#driver.stop();
+    this.#doubting?.cancel();
+    const { runtime, servers, signal, socket: given } = this.#options;
+    signal?.removeEventListener('abort', this.#abort);
+    const main = this.#sockets.get(this.#discovery.mainSocket ?? -1) ?? given;
+    for (const socket of new Set([...this.#sockets.values(), given])) {
+      socket.onPacket('stun', undefined);
+      if (socket !== main) socket.close();
+    }
+    const elapsed = runtime.now() - this.#startedAt;
+    this.#resolve({
+      socket: main,
+      findings: findingsOf(this.#discovery, servers, this.#localAddress, elapsed),
+    });
+  }
+
+  #input(give: (now: number) => void): void {
+    if (this.#over) return;
+    give(this.#options.runtime.now());
+    this.#driver.pump();
+  }
+}

@@ -1,0 +1,268 @@
+import type { Instant, Machine } from '../machine.ts';
+import { type Endpoint, familyOf } from '../net/endpoint.ts';
+import { scopeOf } from '../net/ip.ts';
+import { testFiltering } from './filtering-test.ts';
+import { testHairpin } from './hairpin-test.ts';
+import type { Observations } from './observations.ts';
+import { testPoisoning } from './poison-test.ts';
+import type { Reference } from './prober.ts';
+import type { ServerReport } from './report.ts';
+import { FRESH_SOCKETS, Sampler } from './sampler.ts';
+import { mappedAddress } from './stun-address.ts';
+import { testArmingTtl } from './ttl-test.ts';
+import { contradictedServers, judge, type Verdict } from './verdict.ts';
+import { type SocketOutput, Workbench } from './workbench.ts';
+
+/** All is over after this, in milliseconds, whatever has been heard; and if nothing has been, a little earlier. */
+const DISCOVERY_TIME = 1500;
+const SILENCE = 1200;
+
+/** After the first answer the others get this long, in milliseconds: where one server has said all it can, and where none has. */
+const PATIENCE_WITH_BETTER = 150;
+const PATIENCE_WITH_ALL = 350;
+
+/** A port-preserving NAT on which two hosts chose the same port looks symmetric; another local port tells. */
+const MOST_COLLISIONS = 3;
+
+export interface DiscoveryOptions {
+  /** The endpoints that are known of each STUN server, in the order of trust. */
+  readonly servers: readonly { readonly endpoints: readonly Endpoint[] }[];
+  readonly localAddresses: readonly string[];
+  /** The one of them that leads to the servers. */
+  readonly localAddress: string | undefined;
+  /** Bytes from a CSPRNG. */
+  readonly randomBytes: (size: number) => Buffer;
+}
+
+export type DiscoveryOutput = SocketOutput | { readonly type: 'done' };
+
+/** Observations that tests make one by one. */
+type Tested = 'filtering' | 'hairpin' | 'poisonable' | 'armingTtl';
+
+/** Measures what the NAT in front of this machine does, in at most 1.5 s, and never fails: what is not heard stays unknown. */
+export class Discovery implements Machine<DiscoveryOutput> {
+  readonly #options: DiscoveryOptions;
+  readonly #bench: Workbench;
+  readonly #sampler: Sampler;
+  readonly #refused = new Set<number>();
+  readonly #heardOverIpv6 = new Map<number, number>();
+  readonly #tested: Partial<Pick<Observations, Tested>> = {};
+  #ipv6: string | undefined;
+  #state: 'mapping' | 'behaviour' | 'done' | 'told' = 'mapping';
+  #collisions = 0;
+  /** The burst whose first answer has set a limit to waiting for the rest. */
+  #hurriedBurst = 0;
+  #startedAt: Instant = 0;
+  #mappedAfter: number | undefined;
+
+  constructor(options: DiscoveryOptions) {
+    this.#options = options;
+    this.#bench = new Workbench(options.randomBytes);
+    const servers = options.servers.map(({ endpoints }) => endpoints);
+    this.#sampler = new Sampler(this.#bench, servers, () => this.#considerMapping());
+  }
+
+  /** The socket that was measured, once there is one. All others are to be closed at the end. */
+  get mainSocket(): number | undefined {
+    return this.#sampler.main?.id;
+  }
+
+  /** How long it took until the mapping was known, in milliseconds. */
+  get mappedAfter(): number | undefined {
+    return this.#mappedAfter;
+  }
+
+  get verdict(): Verdict {
+    const { localAddress, localAddresses } = this.#options;
+    const { filtering, hairpin, poisonable, armingTtl } = this.#tested;
+    return judge({
+      ...{ localAddress, localAddresses, samples: this.#sampler.samples },
+      ...{ filtering, hairpin, poisonable, armingTtl },
+      udpWorks: this.#isAnybodyThere() || this.#refused.size > 0,
+    });
+  }
+
+  /** The global address that a server saw us come from over IPv6. */
+  get ipv6(): string | undefined {
+    return this.#ipv6;
+  }
+
+  /** How each server fared, in their order. */
+  get servers(): readonly Pick<ServerReport, 'status' | 'rtt_ms'>[] {
+    const lies = contradictedServers(this.#sampler.samples);
+    return this.#options.servers.map((_, server) => {
+      const rtt_ms = this.#rttOf(server) ?? null;
+      if (rtt_ms === null) return { status: this.#refused.has(server) ? 'refused' : 'silent', rtt_ms };
+      return { status: lies.has(server) ? 'contradicted' : 'answered', rtt_ms };
+    });
+  }
+
+  /** The first socket that it asks for is the one to be measured. */
+  start(now: Instant): void {
+    this.#startedAt = now;
+    this.#bench.begin(now, now + DISCOVERY_TIME);
+    this.#bench.after(DISCOVERY_TIME, () => this.#finish());
+    this.#bench.after(SILENCE, () => {
+      if (!this.#isAnybodyThere()) this.#finish();
+    });
+    this.#bench.open(1 + FRESH_SOCKETS, ([main, ...fresh]) => {
+      if (main) this.#sampler.probe(main, fresh);
+    });
+    this.#probeIpv6();
+  }
+
+  opened(socket: number, localPort: number, now: Instant): void {
+    this.#bench.opened(socket, localPort, now);
+  }
+
+  /** A socket could not be bound. */
+  failed(socket: number, now: Instant): void {
+    this.#bench.failed(socket, now);
+  }
+
+  receive(socket: number, from: Endpoint, bytes: Buffer, now: Instant): void {
+    this.#bench.receive(socket, from, bytes, now);
+  }
+
+  /** A server's machine says that nobody listens there. */
+  refused(server: number): void {
+    this.#refused.add(server);
+    if (this.#refused.size === this.#options.servers.length && !this.#isAnybodyThere()) this.#finish();
+  }
+
+  pollOutput(): DiscoveryOutput | undefined {
+    const output = this.#bench.pollOutput();
+    if (output !== undefined || this.#state !== 'done') return output;
+    this.#state = 'told';
+    return { type: 'done' };
+  }
+
+  pollTimeout(): Instant | undefined {
+    return this.#bench.pollTimeout();
+  }
+
+  handleTimeout(now: Instant): void {
+    this.#bench.handleTimeout(now);
+  }
+
+  /** Goes on when the most trusted server has said all, or when waiting for it has been long enough. */
+  #considerMapping(): void {
+    if (this.#state !== 'mapping') return;
+    if (this.#sampler.isComplete()) {
+      this.#concludeMapping();
+      return;
+    }
+    const { burst } = this.#sampler;
+    if (this.#hurriedBurst === burst) return;
+    this.#hurriedBurst = burst;
+    const hurry = (delay: number, isEnough: () => boolean) =>
+      this.#bench.after(delay, () => {
+        const waits = this.#state === 'mapping' && this.#sampler.burst === burst;
+        if (waits && isEnough()) this.#concludeMapping();
+      });
+    hurry(PATIENCE_WITH_BETTER, () => this.#sampler.isAnyComplete());
+    hurry(PATIENCE_WITH_ALL, () => true);
+  }
+
+  #concludeMapping(): void {
+    const reference = this.#sampler.chooseReference();
+    if (reference === undefined) return;
+    if (this.#looksLikeCollision()) {
+      this.#tryAnotherPort();
+      return;
+    }
+    this.#mappedAfter = this.#bench.now - this.#startedAt;
+    this.#state = 'behaviour';
+    this.#testBehaviour(reference);
+  }
+
+  /** The mapping seems to depend on the destination, yet ports are kept where they can be. */
+  #looksLikeCollision(): boolean {
+    const { mapping } = this.verdict;
+    const dependent = mapping === 'address-dependent' || mapping === 'address-and-port-dependent';
+    if (!dependent || this.#collisions >= MOST_COLLISIONS) return false;
+    return this.#sampler.samples.some(({ mapped, localPort }) => mapped.port === localPort);
+  }
+
+  #tryAnotherPort(): void {
+    this.#collisions++;
+    this.#sampler.disown();
+    this.#bench.open(1, ([main]) => {
+      if (main) this.#sampler.probe(main, []);
+    });
+  }
+
+  #testBehaviour(reference: Reference): void {
+    const bench = this.#bench;
+    const { mapping, allocation } = this.verdict;
+    const stable = mapping === 'endpoint-independent' || mapping === 'none';
+    const step = stable ? undefined : (allocation?.step ?? undefined);
+    const tests = [
+      this.#test('filtering', (settle) => testFiltering(bench, reference, settle)),
+      this.#test('hairpin', (settle) => testHairpin(bench, reference, settle)),
+    ];
+    if (stable) tests.push(this.#test('poisonable', (settle) => testPoisoning(bench, reference, settle)));
+    if (stable || step !== undefined) {
+      tests.push(this.#test('armingTtl', (settle) => testArmingTtl(bench, reference, step, settle)));
+    }
+    // The server that fresh sockets had asked may be dead: others ask the one that is not.
+    if (!this.#sampler.hasFresh(reference.server)) {
+      tests.push((settle) =>
+        bench.open(FRESH_SOCKETS, (fresh) => this.#sampler.probeFresh(reference, fresh, settle)),
+      );
+    }
+    let pending = tests.length;
+    for (const run of tests) {
+      run(() => {
+        if (--pending === 0) this.#finish();
+      });
+    }
+  }
+
+  #test<Key extends Tested>(
+    key: Key,
+    run: (settle: (result: Observations[Key]) => void) => void,
+  ): (settle: () => void) => void {
+    return (settle) =>
+      run((result) => {
+        this.#tested[key] = result;
+        settle();
+      });
+  }
+
+  #probeIpv6(): void {
+    const targets = this.#options.servers.flatMap(({ endpoints }, server) =>
+      endpoints.filter((one) => familyOf(one) === 6).map((to) => ({ server, to })),
+    );
+    if (targets.length === 0) return;
+    this.#bench.open(
+      1,
+      ([socket]) => {
+        if (socket === undefined) return;
+        for (const { server, to } of targets) {
+          this.#bench.ask({ socket, to }, (answer) => {
+            const mapped = answer?.message.class === 'success' ? mappedAddress(answer.message) : undefined;
+            if (answer === undefined || mapped === undefined) return;
+            this.#heardOverIpv6.set(server, answer.rtt);
+            if (scopeOf(mapped.address) === 'global') this.#ipv6 ??= mapped.address;
+          });
+        }
+      },
+      6,
+    );
+  }
+
+  #rttOf(server: number): number | undefined {
+    return this.#sampler.rttOf(server) ?? this.#heardOverIpv6.get(server);
+  }
+
+  #isAnybodyThere(): boolean {
+    return this.#options.servers.some((_, server) => this.#rttOf(server) !== undefined);
+  }
+
+  #finish(): void {
+    if (this.#state === 'done' || this.#state === 'told') return;
+    this.#state = 'done';
+    this.#bench.end();
+  }
+}

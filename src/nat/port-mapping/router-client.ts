@@ -1,0 +1,118 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { Driver } from '../../net/driver.ts';
+import type { Runtime } from '../../net/runtime.ts';
+import type { PortMapping } from '../report.ts';
+import { NONCE_SIZE } from './pcp.ts';
+import type { Refusal } from './refusal.ts';
+import { ROUTER_PORT, RouterMapping, type RouterMappingOutput } from './router-mapping.ts';
+
+/** What is to be mapped, and where. Both addresses are IPv4. */
+export interface RouterPath {
+  readonly runtime: Runtime;
+  /** The router's address towards us. */
+  readonly gateway: string;
+  /** Ours towards the router. */
+  readonly localAddress: string;
+  /** The UDP port that is to be reached from outside. */
+  readonly localPort: number;
+}
+
+/** A UDP port mapping by PCP or NAT-PMP, on a socket of its own that exists only while there is something to say. */
+export class RouterClient {
+  readonly #path: RouterPath;
+  readonly #onChange: (mapping: PortMapping | undefined) => void;
+  readonly #machine: RouterMapping;
+  readonly #driver: Driver<RouterMappingOutput>;
+  #socket: Socket | undefined;
+  #asked: ((mapping: PortMapping | undefined) => void) | undefined;
+  #released: (() => void) | undefined;
+
+  /** `onChange`: a mapping has become another one, or is lost. */
+  constructor(path: RouterPath, onChange: (mapping: PortMapping | undefined) => void) {
+    this.#path = path;
+    this.#onChange = onChange;
+    const { runtime } = path;
+    this.#machine = new RouterMapping({ ...path, nonce: runtime.randomBytes(NONCE_SIZE) });
+    this.#driver = new Driver(this.#machine, runtime, (output) => this.#perform(output));
+  }
+
+  get refusals(): readonly Refusal[] {
+    return this.#machine.refusals;
+  }
+
+  /** Asks for a mapping, for at most 250 ms, and then keeps it. Never rejects. */
+  ask(): Promise<PortMapping | undefined> {
+    return new Promise((resolve) => {
+      this.#asked = resolve;
+      this.#open((now) => this.#machine.start(now));
+    });
+  }
+
+  /** Gives it back; at most 300 ms. Never rejects. */
+  release(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#released = resolve;
+      this.#input((now) => this.#machine.release(now));
+    });
+  }
+
+  /** Connected, the system itself drops what others send, and tells when nobody listens at the router. */
+  #open(start: (now: number) => void): void {
+    const socket = createSocket('udp4');
+    this.#socket = socket;
+    let connected = false;
+    socket.on('message', (bytes, { address, port }) =>
+      this.#input((now) => this.#machine.receive(bytes, { address, port }, now)),
+    );
+    socket.on('error', () => {
+      if (connected) this.#input((now) => this.#machine.unreachable(now));
+      else this.#settle(undefined);
+    });
+    socket.once('connect', () => {
+      connected = true;
+      if (socket === this.#socket) this.#input(start);
+    });
+    socket.once('listening', () => socket.connect(ROUTER_PORT, this.#path.gateway));
+    socket.bind({ address: this.#path.localAddress, port: 0 });
+  }
+
+  #perform(output: RouterMappingOutput): void {
+    switch (output.type) {
+      case 'send':
+        // The callback takes the error, which the socket's own event tells as well.
+        this.#socket?.send(output.bytes, () => undefined);
+        break;
+      case 'mapped':
+        this.#settle(output.mapping);
+        break;
+      case 'unmapped':
+        this.#settle(undefined);
+        break;
+      case 'released':
+        this.#asked?.(undefined);
+        this.#close();
+        this.#driver.stop();
+        this.#released?.();
+        break;
+    }
+  }
+
+  #settle(mapping: PortMapping | undefined): void {
+    const asked = this.#asked;
+    this.#asked = undefined;
+    if (!mapping) this.#close();
+    if (asked) asked(mapping);
+    else this.#onChange(mapping);
+  }
+
+  #close(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.close();
+  }
+
+  #input(give: (now: number) => void): void {
+    give(this.#path.runtime.now());
+    this.#driver.pump();
+  }
+}

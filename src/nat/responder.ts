@@ -1,0 +1,116 @@
+import type { Instant } from '../machine.ts';
+import { type Endpoint, sameEndpoint } from '../net/endpoint.ts';
+import { scopeOf } from '../net/ip.ts';
+import { RateLimiter, rateKey } from '../net/rate-limit.ts';
+import { ATTRIBUTE, BINDING, decodeStun, encodeStun, type StunMessage, unknownRequired } from './stun.ts';
+import { changeRequest, encodeAddress, encodeXorAddress } from './stun-address.ts';
+
+/** Answers a minute for each source: one discovery asks about 120 times, and a provider's NAT has many households behind it. */
+const PER_SOURCE = 1200;
+
+/** Requests with any other attribute that has to be understood are refused: RESPONSE-PORT, say, would aim answers at others. */
+const UNDERSTOOD: readonly number[] = [ATTRIBUTE.changeRequest, ATTRIBUTE.padding];
+
+const UNKNOWN_ATTRIBUTE = 420;
+
+/** Sources that nobody can have. */
+const NOBODYS: readonly string[] = ['unspecified', 'multicast', 'broadcast'];
+
+/** One of a server's sockets: the number of its address, and of its port. */
+export interface Place {
+  readonly address: number;
+  readonly port: number;
+}
+
+/** Where a server of one address family answers: every port of every address. */
+export interface Places {
+  /** As others see them; undefined for a wildcard, which does not know. */
+  readonly addresses: readonly (string | undefined)[];
+  readonly ports: readonly number[];
+}
+
+export interface Answer extends Place {
+  readonly bytes: Buffer;
+}
+
+type Attribute = readonly [type: number, value: Buffer];
+
+/** Answers STUN Binding requests (RFC 8489 section 6.3), and those of RFC 5780 where there are two addresses and two ports. */
+export class Responder {
+  readonly #places: Places;
+  readonly #limiter = new RateLimiter(PER_SOURCE);
+
+  constructor(places: Places) {
+    this.#places = places;
+  }
+
+  /** What to send back, and from where; undefined for what deserves no answer. */
+  respond(bytes: Buffer, from: Endpoint, at: Place, now: Instant): Answer | undefined {
+    const request = decodeStun(bytes);
+    if (request?.class !== 'request' || request.method !== BINDING || !this.#isSomebody(from))
+      return undefined;
+    if (!this.#limiter.take(rateKey(from.address), now)) return undefined;
+    const unknown = unknownRequired(request, UNDERSTOOD);
+    const wantsChange = request.attributes.has(ATTRIBUTE.changeRequest);
+    const change = changeRequest(request);
+    const other = this.#other(at);
+    if (wantsChange && (change === undefined || other === undefined)) unknown.push(ATTRIBUTE.changeRequest);
+    // A request for an answer from elsewhere is easily forged, and must not be worth it.
+    const most = wantsChange ? bytes.length : Number.POSITIVE_INFINITY;
+    const fits = (answer: Buffer) => answer.length <= most;
+    if (unknown.length > 0) {
+      const refused = refusals(request, unknown).find(fits);
+      return refused && { ...at, bytes: refused };
+    }
+    const place = {
+      address: change?.address && other ? other.address : at.address,
+      port: change?.port && other ? other.port : at.port,
+    };
+    const answer = this.#successes(request, from, at, place).find(fits);
+    return answer && { ...place, bytes: answer };
+  }
+
+  /** With all that can be said, and with the least. */
+  #successes({ transactionId }: StunMessage, from: Endpoint, at: Place, place: Place): Buffer[] {
+    const origin = this.#endpoint(place);
+    const other = this.#endpoint(this.#other(at));
+    const mapped: Attribute = [ATTRIBUTE.xorMappedAddress, encodeXorAddress(from, transactionId)];
+    const more: Attribute[] = [];
+    if (origin) more.push([ATTRIBUTE.responseOrigin, encodeAddress(origin)]);
+    if (other) more.push([ATTRIBUTE.otherAddress, encodeAddress(other)]);
+    return [[mapped, ...more], [mapped]].map((attributes) =>
+      encodeStun({ class: 'success', transactionId, attributes }),
+    );
+  }
+
+  /** The place that differs in address and port (RFC 5780 section 6); only a server that has one can change anything. */
+  #other(at: Place): Place | undefined {
+    const { addresses, ports } = this.#places;
+    if (addresses.length < 2 || ports.length < 2) return undefined;
+    return { address: (at.address + 1) % addresses.length, port: (at.port + 1) % ports.length };
+  }
+
+  #endpoint(place: Place | undefined): Endpoint | undefined {
+    const address = place && this.#places.addresses[place.address];
+    const port = place && this.#places.ports[place.port];
+    return address === undefined || port === undefined ? undefined : { address, port };
+  }
+
+  #isSomebody(from: Endpoint): boolean {
+    if (from.port === 0 || NOBODYS.includes(scopeOf(from.address))) return false;
+    const { addresses, ports } = this.#places;
+    return !addresses.some((address) =>
+      ports.some((port) => address !== undefined && sameEndpoint(from, { address, port })),
+    );
+  }
+}
+
+/** Error responses: 420 (RFC 8489 section 14.8), with what was not understood, and without. No reason phrase: it amplifies. */
+function refusals({ transactionId }: StunMessage, unknown: readonly number[]): Buffer[] {
+  const code = Buffer.from([0, 0, Math.floor(UNKNOWN_ATTRIBUTE / 100), UNKNOWN_ATTRIBUTE % 100]);
+  const types = Buffer.concat(unknown.map((type) => Buffer.from([type >> 8, type & 0xff])));
+  const error: Attribute = [ATTRIBUTE.errorCode, code];
+  return [[error, [ATTRIBUTE.unknownAttributes, types] as const], [error]].map((attributes) =>
+    encodeStun({ class: 'error', transactionId, attributes }),
+  );
+}

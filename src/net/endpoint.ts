@@ -1,0 +1,16 @@
+import { isIPv6 } from 'node:net';
+
+/** An IP address and a port: what RFC 8445 calls a transport address. IPv6 in its shortest form and never a mapped IPv4 one. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+export function sameEndpoint(one: Endpoint, other: Endpoint): boolean {
+  return one.address === other.address && one.port === other.port;
+}
+
+/** 4 or 6. */
+export function familyOf({ address }: Endpoint): 4 | 6 {
+  return isIPv6(address) ? 6 : 4;
+}
