@@ -34,7 +34,7 @@ const vectors = z
 
 function vectorsOfProtocol(): string {
   const protocol = readFileSync(new URL('../docs/protocol.md', import.meta.url), 'utf8');
-  const section = protocol.split('\n## 9 Test vectors\n')[1] ?? '';
+  const section = protocol.split('\n## 10 Test vectors\n')[1] ?? '';
   return /```json\n(.*?)```/s.exec(section)?.[1] ?? '';
 }
 

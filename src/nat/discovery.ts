@@ -15,7 +15,7 @@ import { type SocketOutput, Workbench } from './workbench.ts';
 
 /** All is over after this, in milliseconds, whatever has been heard; and if nothing has been, a little earlier. */
 const DISCOVERY_TIME = 1500;
-const SILENCE = 1200;
+const SILENCE = 1000;
 
 /** After the first answer the others get this long, in milliseconds: where one server has said all it can, and where none has. */
 const PATIENCE_WITH_BETTER = 150;

@@ -12,6 +12,9 @@ const AGAIN = 50;
 const LOW_PACKETS = 6;
 const SKIPPED_AT_MOST = 4;
 
+/** Between the tests of two TTLs, in milliseconds: packets of different TTLs wait for one another in a socket. */
+const APART = 15;
+
 type Settle = (passed: boolean | undefined) => void;
 
 /**
@@ -37,8 +40,14 @@ export function testArmingTtl(
         passed.set(index + 1, result);
         if (passed.size === sockets.length) settle(smallestOf(passed));
       };
-      if (step === undefined) opensFilter(prober, reference, stranger, socket, index + 1, conclude);
-      else usesPorts(prober, reference, stranger, socket, index + 1, step, conclude);
+      const ttl = index + 1;
+      if (step === undefined) opensFilter(prober, reference, stranger, socket, ttl, conclude);
+      else {
+        // One after the other: each must have the counter to itself.
+        prober.after(index * APART, () =>
+          usesPorts(prober, reference, stranger, socket, ttl, step, conclude),
+        );
+      }
     });
     if (sockets.length === 0) settle(undefined);
   });

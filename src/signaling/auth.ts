@@ -1,8 +1,8 @@
 import { UnderpassError } from '../errors.ts';
 import { equal, sha256, verifySignature } from '../identity.ts';
 import type { Instant } from '../machine.ts';
-import { type FromClient, PROTOCOL_VERSION } from './messages.ts';
 import { RateLimiter, rateKey } from '../net/rate-limit.ts';
+import { type FromClient, PROTOCOL_VERSION } from './messages.ts';
 import type { Registration } from './registry.ts';
 
 const AUTH_LABEL = 'underpass/1 auth';

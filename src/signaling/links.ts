@@ -1,11 +1,11 @@
 import { asUnderpassError, type ErrorCode, isErrorCode, UnderpassError } from '../errors.ts';
 import type { Instant } from '../machine.ts';
+import { rateKey } from '../net/rate-limit.ts';
 import type { Gatekeeper } from './auth.ts';
 import { Deadlines } from './deadlines.ts';
 import type { HubOutput } from './hub-output.ts';
 import type { ServerLimits } from './limits.ts';
 import type { FromClient } from './messages.ts';
-import { rateKey } from '../net/rate-limit.ts';
 import type { Link, Session } from './records.ts';
 import type { Registration } from './registry.ts';
 import type { Sessions } from './sessions.ts';

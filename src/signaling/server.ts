@@ -2,13 +2,13 @@ import type { WebSocket } from 'ws';
 import { asUnderpassError, type ErrorCode, type UnderpassError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { Driver } from '../net/driver.ts';
+import { RateLimiter, rateKey } from '../net/rate-limit.ts';
 import type { Runtime } from '../net/runtime.ts';
 import type { WebSocketRoute } from '../net/websocket-server.ts';
 import { SignalingHub } from './hub.ts';
 import type { HubOutput, LinkOpen } from './hub-output.ts';
 import type { HubPolicy } from './limits.ts';
 import type { StunGreeting } from './messages.ts';
-import { RateLimiter, rateKey } from '../net/rate-limit.ts';
 import type { ClaimResult, NameRegistry } from './registry.ts';
 
 /** A client that lets this many bytes wait does not read, and is not waited for. */

@@ -12,7 +12,7 @@ import { areRemote, namedStunServer, ownStunServer } from './stun-servers.ts';
 
 /** How long the server may take to greet, and the router to forward a port, in milliseconds: all of it is under 2 s. */
 const GREETING_TIME = 1500;
-const MAPPING_TIME = 1200;
+const MAPPING_TIME = 1000;
 
 export interface MeasureNatOptions {
   /** An underpass server, whose STUN endpoints are asked. No token is needed. */

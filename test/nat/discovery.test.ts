@@ -169,7 +169,7 @@ describe('what the network and servers do to it', () => {
       mapping: 'unknown',
       public_address: null,
     });
-    expect(elapsed).toBeLessThanOrEqual(1200);
+    expect(elapsed).toBeLessThanOrEqual(1000);
   });
 });
 

@@ -1,5 +1,3 @@
-import sax from 'sax';
-
 /** An element with what we want of it: no attributes, no namespaces, and the texts inside it in one piece. */
 export interface XmlElement {
   /** Without prefix, in lower case: routers are careless. */
@@ -11,36 +9,55 @@ export interface XmlElement {
 const MAX_DEPTH = 32;
 const MAX_ELEMENTS = 4096;
 
+/** All that exist. What a document declares for itself is skipped: it can neither name a file nor multiply. */
+const ENTITIES: ReadonlyMap<string, string> = new Map([
+  ['amp', '&'],
+  ['lt', '<'],
+  ['gt', '>'],
+  ['quot', '"'],
+  ['apos', "'"],
+]);
+
+/** Markup by how it begins: where it ends, and whether what is between is text. The first that fits counts. */
+const MARKUP = [
+  { begin: '<!--', end: '-->', kind: 'skipped' },
+  { begin: '<![CDATA[', end: ']]>', kind: 'text' },
+  { begin: '<!', end: '>', kind: 'skipped' },
+  { begin: '<?', end: '?>', kind: 'skipped' },
+  { begin: '</', end: '>', kind: 'closing' },
+  { begin: '<', end: '>', kind: 'opening' },
+] as const;
+
 /**
- * Reads a document as well as it can: a router whose name has a bare `&` in it is still a router. Only the five entities
- * of XML itself exist; a document's own are not declared, let alone expanded. Returns the root, or undefined for what is
- * no document, too deep, or too large. Never throws.
+ * Reads as much of a document as can be read: a router whose name has a bare `&` in it is still a router. Takes time in
+ * proportion to its length, whatever it holds. Returns the root, or undefined for what has none, is too deep, or has too
+ * many elements. Never throws.
  */
 export function parseXml(document: string): XmlElement | undefined {
-  const root: XmlElement = { name: '', text: '', children: [] };
-  const path = [root];
+  const top: XmlElement = { name: '', text: '', children: [] };
+  const path = [top];
   let elements = 0;
-  const options = { lowercase: true, noscript: true, strictEntities: true, position: false };
-  const parser = sax.parser(false, options);
-  parser.onopentag = ({ name }) => {
-    elements++;
-    const element: XmlElement = { name: localName(name), text: '', children: [] };
-    path.at(-1)?.children.push(element);
-    path.push(element);
-    if (path.length > MAX_DEPTH || elements > MAX_ELEMENTS) throw new RangeError('too large a document');
-  };
-  parser.onclosetag = () => {
-    if (path.length > 1) path.pop();
-  };
-  parser.ontext = (text) => addText(path, text);
-  parser.oncdata = (text) => addText(path, text);
-  parser.onerror = () => parser.resume();
-  try {
-    parser.write(document).close();
-  } catch {
-    return undefined;
+  for (let at = 0; at < document.length; ) {
+    const inside = path.at(-1) ?? top;
+    const start = document.indexOf('<', at);
+    inside.text += decode(document.slice(at, start < 0 ? undefined : start));
+    const markup = start < 0 ? undefined : MARKUP.find(({ begin }) => document.startsWith(begin, start));
+    const end = markup ? document.indexOf(markup.end, start + markup.begin.length) : -1;
+    if (!markup || end < 0) break;
+    const content = document.slice(start + markup.begin.length, end);
+    at = end + markup.end.length;
+    if (markup.kind === 'text') {
+      inside.text += content;
+    } else if (markup.kind === 'closing') {
+      close(path, nameOf(content));
+    } else if (markup.kind === 'opening') {
+      const element: XmlElement = { name: nameOf(content), text: '', children: [] };
+      inside.children.push(element);
+      if (++elements > MAX_ELEMENTS || path.length > MAX_DEPTH) return undefined;
+      if (!content.endsWith('/')) path.push(element);
+    }
   }
-  return root.children[0];
+  return top.children[0];
 }
 
 /** Every element of that name, at any depth, in document order. */
@@ -54,11 +71,17 @@ export function textOf(element: XmlElement, name: string): string | undefined {
   return findAll(element, name)[0]?.text.trim();
 }
 
-function addText(path: readonly XmlElement[], text: string): void {
-  const element = path.at(-1);
-  if (element) element.text += text;
+/** Closes the innermost element of that name, and what was left open in it; one that is not open closes nothing. */
+function close(path: XmlElement[], name: string): void {
+  const depth = path.findLastIndex((element) => element.name === name);
+  if (depth > 0) path.length = depth;
 }
 
-function localName(name: string): string {
-  return name.slice(name.indexOf(':') + 1);
+function nameOf(tag: string): string {
+  const [qualified = ''] = tag.split(/[\s/]/, 1);
+  return qualified.slice(qualified.indexOf(':') + 1).toLowerCase();
+}
+
+function decode(text: string): string {
+  return text.replace(/&(\w{1,8});/g, (whole, name: string) => ENTITIES.get(name) ?? whole);
 }
