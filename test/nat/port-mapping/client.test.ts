@@ -1,0 +1,166 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { afterEach, describe, expect, it } from 'vitest';
+import { silentLogger } from '../../../src/log.ts';
+import { PortMapper, type PortMappingOptions } from '../../../src/nat/port-mapping/client.ts';
+import type { PortMapping } from '../../../src/nat/report.ts';
+import { systemRuntime } from '../../../src/net/runtime.ts';
+import { FakeIgd } from './fake-igd.ts';
+import { VirtualRouter } from './virtual-router.ts';
+
+const PORT = 41234;
+const LOCAL = '127.0.0.1';
+const cleanups: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** Port 5351 of an address, answered by a router in memory. */
+async function openRouter(address: string, port = 5351): Promise<VirtualRouter & { socket: Socket }> {
+  const router = new VirtualRouter();
+  const socket = createSocket('udp4');
+  socket.on('message', (bytes, from) => {
+    for (const answer of router.answer(bytes)) socket.send(answer, from.port, from.address);
+  });
+  socket.bind(port, address);
+  await once(socket, 'listening');
+  cleanups.push(() => socket.close());
+  return Object.assign(router, { socket });
+}
+
+async function openIgd(address: string): Promise<FakeIgd> {
+  const igd = await new FakeIgd(address).open();
+  cleanups.push(() => igd.close());
+  return igd;
+}
+
+function mapper(gateway: string, options: Partial<PortMappingOptions> = {}) {
+  const changes: (PortMapping | undefined)[] = [];
+  const made = new PortMapper(
+    {
+      runtime: systemRuntime,
+      log: silentLogger,
+      gateway,
+      localAddress: LOCAL,
+      localPort: PORT,
+      upnpTimeoutMs: 600,
+      ...options,
+    },
+    (mapping) => changes.push(mapping),
+  );
+  cleanups.push(() => made.close());
+  return { mapper: made, changes };
+}
+
+async function timed<T>(work: Promise<T>): Promise<{ result: T; took: number }> {
+  const started = performance.now();
+  return { result: await work, took: performance.now() - started };
+}
+
+describe('a port mapper', () => {
+  it('maps by PCP, and a router that speaks everything holds one mapping', async () => {
+    const router = await openRouter('127.0.7.1');
+    const igd = await openIgd('127.0.7.1');
+    const { mapper: made, changes } = mapper('127.0.7.1');
+    const mapping = { protocol: 'pcp', external_address: `203.0.113.7:${PORT}` };
+    expect(await made.start()).toEqual(mapping);
+    expect(changes).toEqual([mapping]);
+    expect(router.table.get(PORT)).toBe(PORT);
+    await made.close();
+    expect(router.table.size).toBe(0);
+    expect(igd.table.size).toBe(0);
+    expect(igd.asked).not.toContain('AddPortMapping');
+  });
+
+  it('maps by NAT-PMP', async () => {
+    const router = await openRouter('127.0.7.2');
+    router.speaks.pcp = false;
+    const { mapper: made } = mapper('127.0.7.2');
+    expect(await made.start()).toEqual({ protocol: 'nat-pmp', external_address: `203.0.113.7:${PORT}` });
+    await made.close();
+    expect(router.table.size).toBe(0);
+  });
+
+  it('maps by UPnP when the others have come to nothing, and gives it back', async () => {
+    const igd = await openIgd('127.0.7.3');
+    const { mapper: made, changes } = mapper('127.0.7.3');
+    const { result, took } = await timed(made.start());
+    expect(result).toEqual({ protocol: 'upnp', external_address: `203.0.113.7:${PORT}` });
+    expect(changes).toEqual([result]);
+    expect(igd.table.get(PORT)).toBe(`${LOCAL}:${PORT}`);
+    expect(igd.leases).toEqual([7200]);
+    expect(took).toBeLessThan(500);
+    await made.close();
+    expect(igd.table.size).toBe(0);
+    expect(changes).toHaveLength(1);
+  });
+
+  it('says why a router would not', async () => {
+    const router = await openRouter('127.0.7.4');
+    router.refuses = { pcp: 8, natPmp: 3 };
+    const igd = await openIgd('127.0.7.4');
+    igd.fault = () => 501;
+    const { mapper: made, changes } = mapper('127.0.7.4');
+    expect(await made.start()).toBeUndefined();
+    expect(made.refusal).toEqual({ protocol: 'nat-pmp', reason: 'no-external-address', code: 3 });
+    expect(changes).toEqual([]);
+  });
+
+  it('has nothing to say of a machine that is no router, and is through in time', async () => {
+    const { mapper: made } = mapper('127.0.7.5');
+    const { result, took } = await timed(made.start());
+    expect(result).toBeUndefined();
+    expect(made.refusal).toBeUndefined();
+    expect(took).toBeLessThan(900);
+    expect((await timed(made.close())).took).toBeLessThan(100);
+  });
+
+  it('has nothing to say of one that is silent', async () => {
+    const silent = createSocket('udp4').bind(5351, '127.0.7.6');
+    await once(silent, 'listening');
+    cleanups.push(() => silent.close());
+    const { mapper: made } = mapper('127.0.7.6');
+    const { result, took } = await timed(made.start());
+    expect(result).toBeUndefined();
+    expect(took).toBeGreaterThan(500);
+    expect(took).toBeLessThan(900);
+  });
+
+  it.each(['', 'router.example', '2001:db8::1', '999.1.1.1'])('does not ask %j', async (gateway) => {
+    expect(await mapper(gateway).mapper.start()).toBeUndefined();
+  });
+
+  it('copes with a local address that is not there', async () => {
+    const { mapper: made } = mapper('127.0.7.7', { localAddress: '203.0.113.99' });
+    expect(await made.start()).toBeUndefined();
+  });
+
+  it('does not hear another machine than the router', async () => {
+    await openRouter('127.0.7.8', 5352);
+    const { mapper: made } = mapper('127.0.7.8');
+    expect(await made.start()).toBeUndefined();
+  });
+
+  it('can be closed at any moment, and calls nobody afterwards', async () => {
+    const router = await openRouter('127.0.7.9');
+    const igd = await openIgd('127.0.7.9');
+    router.refuses = { pcp: 2, natPmp: 2 };
+    for (const delay of [0, 1, 3, 10, 30]) {
+      const { mapper: made, changes } = mapper('127.0.7.9');
+      const started = made.start();
+      await new Promise((resolve) => systemRuntime.setTimer(delay, () => resolve(undefined)));
+      const before = changes.length;
+      await Promise.all([made.close(), made.close()]);
+      const mapping = await started;
+      expect(changes.length).toBe(before);
+      expect(mapping === undefined || before === 1).toBe(true);
+    }
+    expect(igd.table.size).toBe(0);
+  });
+
+  it('closed before it is started, it does nothing', async () => {
+    const { mapper: made } = mapper('127.0.7.10');
+    expect((await timed(made.close())).took).toBeLessThan(100);
+  });
+});
