@@ -181,11 +181,12 @@ export class Connection {
     this.#signaling.start();
   }
 
-  /** The server may have moved its STUN ports, or there was no tunnel yet that cared. */
+  /** There was no tunnel yet that cared, the server has moved its STUN ports, or all had been cut off. */
   #watchNat(): void {
     if (![...this.#tenants].some((tenant) => tenant.mayGoDirect)) return;
     const wanted = JSON.stringify(this.#greeted ?? null);
-    if (wanted === this.#watched) return;
+    const isBlocked = this.#nat.report?.udp_blocked ?? false;
+    if (wanted === this.#watched && !isBlocked) return;
     this.#watched = wanted;
     const greeted = this.#greeted;
     this.#nat.watch(async () => {

@@ -69,7 +69,6 @@ export class NatWatch {
   watch(source: StunServerSource): void {
     this.#source = source;
     this.#measure('same');
-    this.#monitor.start();
   }
 
   /** Gives the port back to the router and closes the socket. Never rejects. */
@@ -124,6 +123,8 @@ export class NatWatch {
     const { runtime, log } = this.#options;
     this.#servers = (await this.#source?.()) ?? [];
     if (this.#over || this.#servers.length === 0) return;
+    // It compares the ways to the servers, too, so that they have to be known.
+    this.#monitor.start();
     if (kind === 'fresh') this.#socket?.close();
     if (kind === 'fresh' || this.#socket === undefined) this.#socket = await UdpSocket.open({ family: 4 });
     const given = this.#socket;

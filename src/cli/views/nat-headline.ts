@@ -56,6 +56,9 @@ export function describeNetwork(report: NatReport): string {
 /** The line that a tunnel prints at its start. */
 export function summarizeNetwork(report: NatReport): string {
   const outage = outageOf(report);
+  if (outage === undefined && isLocal(report)) {
+    return 'Network: the server is inside your own network, so the router was not seen.';
+  }
   const facts = [outage === undefined ? TYPE_WORDS[report.type] : OUTAGES[outage].short];
   if (report.public_address !== null) facts.push(`public address ${printable(report.public_address)}`);
   if (report.ipv6 !== null) facts.push('IPv6');
@@ -65,6 +68,11 @@ export function summarizeNetwork(report: NatReport): string {
   return `Network: ${facts.join(', ')}; ${outlook}.`;
 }
 
+/** Nobody outside was asked. */
+function isLocal({ mapping, public_address, ipv6 }: NatReport): boolean {
+  return mapping === 'unknown' && public_address === null && ipv6 === null;
+}
+
 function friendsOf(report: NatReport): string | undefined {
   const kind = natKind(verdictOf(report));
   if (kind !== 'blocked' && kind !== 'unknown') return DIRECT_WITH[kind];
@@ -72,7 +80,7 @@ function friendsOf(report: NatReport): string | undefined {
 }
 
 function behaviourOf(report: NatReport): string {
-  const { mapping, filtering, public_address, ipv6 } = report;
+  const { mapping, filtering, public_address } = report;
   switch (mapping) {
     case 'none':
       return filtering === 'none' || filtering === 'endpoint-independent' || filtering === 'unknown'
@@ -86,7 +94,7 @@ function behaviourOf(report: NatReport): string {
       return `A router that takes another public port for every destination${allocationOf(report)}`;
     case 'unknown':
       if (public_address !== null) return 'One STUN answer alone cannot tell what the router does';
-      return ipv6 === null
+      return isLocal(report)
         ? 'The STUN server is inside your own network, so the router was not seen'
         : 'Only IPv6 was answered; what IPv4 does is not known';
   }

@@ -36,6 +36,13 @@ const STRATEGY_WORDS: Readonly<Record<Strategy, string>> = {
   relay: '',
 };
 
+const REFUSALS = {
+  'no-external-address': 'the router has no public address itself',
+  'not-authorised': 'its owner has switched it off',
+  'no-resources': 'the router has no port left',
+  other: 'the router gave no reason that is known',
+} as const;
+
 const PROTOCOLS = { pcp: 'PCP', 'nat-pmp': 'NAT-PMP', upnp: 'UPnP' } as const;
 
 /** The whole report for a person, about one screen of at most 80 columns. */
@@ -80,9 +87,10 @@ function factsOf(report: NatReport, question: NatQuestion): string[] {
 }
 
 function describePortMapping(report: NatReport, question: NatQuestion): string {
-  const { port_mapping, cgnat } = report;
+  const { port_mapping, port_mapping_refusal: refusal, cgnat } = report;
   if (!question.portMapping) return 'not asked for (--no-port-mapping)';
-  if (port_mapping === null) return 'none granted (UPnP, NAT-PMP, PCP)';
+  if (refusal !== null) return `refused by ${PROTOCOLS[refusal.protocol]}: ${REFUSALS[refusal.reason]}`;
+  if (port_mapping === null) return 'no answer from the router (UPnP, NAT-PMP, PCP)';
   const { protocol, external_address } = port_mapping;
   const use = cgnat && !verdictOf(report).port_mapped ? ', of no use behind another NAT' : '';
   return `${printable(external_address)}, by ${PROTOCOLS[protocol]}${use}`;

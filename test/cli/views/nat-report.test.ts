@@ -45,7 +45,7 @@ have talked to (port-restricted cone).
   public address  198.51.100.7
   local address   192.168.1.20
   IPv6            none seen
-  port mapping    none granted (UPnP, NAT-PMP, PCP)
+  port mapping    no answer from the router (UPnP, NAT-PMP, PCP)
   hairpin         no; friends in your own network need local addresses
   CGNAT           no
   STUN servers    u.example:3478  answered in 12 ms
@@ -307,4 +307,20 @@ describe("a tunnel's line about its network", () => {
   ])('%s', (line, changes) => {
     expect(summarizeNetwork(natReport(changes))).toBe(`Network: ${line}.`);
   });
+});
+
+test.each([
+  ['pcp', 'no-external-address', 'refused by PCP: the router has no public address itself'],
+  ['upnp', 'not-authorised', 'refused by UPnP: its owner has switched it off'],
+  ['nat-pmp', 'no-resources', 'refused by NAT-PMP: the router has no port left'],
+  ['upnp', 'other', 'refused by UPnP: the router gave no reason that is known'],
+] as const)('a router that refuses by %s, %s, is quoted', (protocol, reason, words) => {
+  expect(told({ port_mapping_refusal: { protocol, reason, code: 1 } })).toContain(words);
+});
+
+test('a server of one’s own network is no reason to worry', () => {
+  const local = { type: 'unknown', mapping: 'unknown', public_address: null, filtering: 'unknown' } as const;
+  expect(summarizeNetwork(natReport(local))).toBe(
+    'Network: the server is inside your own network, so the router was not seen.',
+  );
 });

@@ -1,0 +1,70 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { silentLogger } from '../../src/log.ts';
+import type { NatReport } from '../../src/nat/report.ts';
+import { startStunServer } from '../../src/nat/server.ts';
+import { systemRuntime } from '../../src/net/runtime.ts';
+import { NatWatch } from '../../src/tunnel/nat-watch.ts';
+
+const closers: (() => void | Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+async function stunServer() {
+  const options = { addresses: ['127.0.0.1', '127.0.0.2'], ports: [0, 0] };
+  const server = await startStunServer(options, systemRuntime, silentLogger);
+  closers.push(() => server.close());
+  const endpoints = server.addresses.flatMap((address) => server.ports.map((port) => ({ address, port })));
+  return { server, source: async () => [{ name: `server ${server.ports[0]}`, endpoints }] };
+}
+
+function watching() {
+  const reports: NatReport[] = [];
+  const watch = new NatWatch({
+    runtime: systemRuntime,
+    log: silentLogger,
+    portMapping: true,
+    onReport: (report) => reports.push(report),
+  });
+  closers.push(() => watch.stop());
+  return { watch, reports };
+}
+
+test('it reports once, and again when something else is to be said', async () => {
+  const [one, other] = [await stunServer(), await stunServer()];
+  const { watch, reports } = watching();
+  expect(watch.report).toBeUndefined();
+  watch.watch(one.source);
+  await vi.waitFor(() => expect(reports).toHaveLength(1));
+  expect(reports[0]).toMatchObject({ local_address: '127.0.0.1', servers: [{ status: 'answered' }] });
+  expect(watch.report).toBe(reports[0]);
+  const answered = one.server.answered;
+  watch.watch(one.source);
+  await vi.waitFor(() => expect(one.server.answered).toBeGreaterThan(answered));
+  watch.watch(other.source);
+  await vi.waitFor(() => expect(reports).toHaveLength(2));
+  expect(reports.map((report) => report.servers[0]?.server)).toEqual([
+    `server ${one.server.ports[0]}`,
+    `server ${other.server.ports[0]}`,
+  ]);
+});
+
+test('nobody to ask is no reason to say anything, and a source that fails neither', async () => {
+  const { watch, reports } = watching();
+  watch.watch(async () => []);
+  watch.watch(() => Promise.reject(new Error('no names today')));
+  const { source } = await stunServer();
+  watch.watch(source);
+  await vi.waitFor(() => expect(reports).toHaveLength(1));
+});
+
+test('nothing is measured or said after its end, which can be asked for twice', async () => {
+  const { server, source } = await stunServer();
+  const { watch, reports } = watching();
+  watch.watch(source);
+  await Promise.all([watch.stop(), watch.stop()]);
+  watch.watch(source);
+  await new Promise((done) => setImmediate(done));
+  expect([reports, server.answered]).toEqual([[], 0]);
+});
