@@ -1,12 +1,17 @@
 import type { Instant } from '../machine.ts';
 import { type Endpoint, sameEndpoint } from '../net/endpoint.ts';
 import { scopeOf } from '../net/ip.ts';
-import { RateLimiter, rateKey } from '../net/rate-limit.ts';
-import { ATTRIBUTE, BINDING, decodeStun, encodeStun, type StunMessage, unknownRequired } from './stun.ts';
+import { SourceLimit } from './source-limit.ts';
+import {
+  ATTRIBUTE,
+  BINDING,
+  decodeStun,
+  encodeStun,
+  type StunClass,
+  type StunMessage,
+  unknownRequired,
+} from './stun.ts';
 import { changeRequest, encodeAddress, encodeXorAddress } from './stun-address.ts';
-
-/** Answers a minute for each source: one discovery asks about 120 times, and a provider's NAT has many households behind it. */
-const PER_SOURCE = 1200;
 
 /** Requests with any other attribute that has to be understood are refused: RESPONSE-PORT, say, would aim answers at others. */
 const UNDERSTOOD: readonly number[] = [ATTRIBUTE.changeRequest, ATTRIBUTE.padding];
@@ -38,7 +43,7 @@ type Attribute = readonly [type: number, value: Buffer];
 /** Answers STUN Binding requests (RFC 8489 section 6.3), and those of RFC 5780 where there are two addresses and two ports. */
 export class Responder {
   readonly #places: Places;
-  readonly #limiter = new RateLimiter(PER_SOURCE);
+  readonly #limit = new SourceLimit();
 
   constructor(places: Places) {
     this.#places = places;
@@ -49,7 +54,7 @@ export class Responder {
     const request = decodeStun(bytes);
     if (request?.class !== 'request' || request.method !== BINDING || !this.#isSomebody(from))
       return undefined;
-    if (!this.#limiter.take(rateKey(from.address), now)) return undefined;
+    if (!this.#limit.take(from.address, now)) return undefined;
     const unknown = unknownRequired(request, UNDERSTOOD);
     const wantsChange = request.attributes.has(ATTRIBUTE.changeRequest);
     const change = changeRequest(request);
@@ -57,37 +62,39 @@ export class Responder {
     if (wantsChange && (change === undefined || other === undefined)) unknown.push(ATTRIBUTE.changeRequest);
     // A request for an answer from elsewhere is easily forged, and must not be worth it.
     const most = wantsChange ? bytes.length : Number.POSITIVE_INFINITY;
-    const fits = (answer: Buffer) => answer.length <= most;
     if (unknown.length > 0) {
-      const refused = refusals(request, unknown).find(fits);
+      const refused = encodeWithin(most, 'error', request, refusals(unknown));
       return refused && { ...at, bytes: refused };
     }
     const place = {
       address: change?.address && other ? other.address : at.address,
       port: change?.port && other ? other.port : at.port,
     };
-    const answer = this.#successes(request, from, at, place).find(fits);
+    const answer = encodeWithin(most, 'success', request, this.#successes(request, from, at, place));
     return answer && { ...place, bytes: answer };
   }
 
   /** With all that can be said, and with the least. */
-  #successes({ transactionId }: StunMessage, from: Endpoint, at: Place, place: Place): Buffer[] {
+  #successes({ transactionId }: StunMessage, from: Endpoint, at: Place, place: Place): Attribute[][] {
     const origin = this.#endpoint(place);
     const other = this.#endpoint(this.#other(at));
     const mapped: Attribute = [ATTRIBUTE.xorMappedAddress, encodeXorAddress(from, transactionId)];
     const more: Attribute[] = [];
     if (origin) more.push([ATTRIBUTE.responseOrigin, encodeAddress(origin)]);
     if (other) more.push([ATTRIBUTE.otherAddress, encodeAddress(other)]);
-    return [[mapped, ...more], [mapped]].map((attributes) =>
-      encodeStun({ class: 'success', transactionId, attributes }),
-    );
+    return [[mapped, ...more], [mapped]];
   }
 
-  /** The place that differs in address and port (RFC 5780 section 6); only a server that has one can change anything. */
+  /**
+   * The place that differs in address and port (RFC 5780 section 6); only a server that has one can change anything. Two of one
+   * name are the same address to a client, which would take an answer from there for a filter's.
+   */
   #other(at: Place): Place | undefined {
     const { addresses, ports } = this.#places;
-    if (addresses.length < 2 || ports.length < 2) return undefined;
-    return { address: (at.address + 1) % addresses.length, port: (at.port + 1) % ports.length };
+    const other = { address: (at.address + 1) % addresses.length, port: (at.port + 1) % ports.length };
+    const [here, there] = [this.#endpoint(at), this.#endpoint(other)];
+    if (here === undefined || there === undefined) return undefined;
+    return here.address === there.address || here.port === there.port ? undefined : other;
   }
 
   #endpoint(place: Place | undefined): Endpoint | undefined {
@@ -105,12 +112,24 @@ export class Responder {
   }
 }
 
-/** Error responses: 420 (RFC 8489 section 14.8), with what was not understood, and without. No reason phrase: it amplifies. */
-function refusals({ transactionId }: StunMessage, unknown: readonly number[]): Buffer[] {
+/** Attributes of a 420 (RFC 8489 section 14.8), with what was not understood, and without. No reason phrase: it amplifies. */
+function refusals(unknown: readonly number[]): Attribute[][] {
   const code = Buffer.from([0, 0, Math.floor(UNKNOWN_ATTRIBUTE / 100), UNKNOWN_ATTRIBUTE % 100]);
   const types = Buffer.concat(unknown.map((type) => Buffer.from([type >> 8, type & 0xff])));
   const error: Attribute = [ATTRIBUTE.errorCode, code];
-  return [[error, [ATTRIBUTE.unknownAttributes, types] as const], [error]].map((attributes) =>
-    encodeStun({ class: 'error', transactionId, attributes }),
-  );
+  return [[error, [ATTRIBUTE.unknownAttributes, types]], [error]];
+}
+
+/** The response with the first of these choices that makes it no larger than `most` bytes. */
+function encodeWithin(
+  most: number,
+  kind: StunClass,
+  { transactionId }: StunMessage,
+  choices: readonly Attribute[][],
+): Buffer | undefined {
+  for (const attributes of choices) {
+    const bytes = encodeStun({ class: kind, transactionId, attributes });
+    if (bytes.length <= most) return bytes;
+  }
+  return undefined;
 }

@@ -105,7 +105,7 @@ export function unknownRequired(message: StunMessage, known: readonly number[]):
 
 function readAttributes(bytes: Buffer): Map<number, Buffer> | undefined {
   const attributes = new Map<number, Buffer>();
-  let sealed = false;
+  let seal: number | undefined;
   let count = 0;
   for (let at = HEADER_SIZE; at < bytes.length; ) {
     const type = bytes.readUInt16BE(at);
@@ -114,12 +114,23 @@ function readAttributes(bytes: Buffer): Map<number, Buffer> | undefined {
     if (next > bytes.length || ++count > MAX_ATTRIBUTES) return undefined;
     const value = bytes.subarray(at + 4, end);
     if (type === ATTRIBUTE.fingerprint) return isFingerprint(bytes, at, value) ? attributes : undefined;
-    const seals = type === ATTRIBUTE.messageIntegrity || type === ATTRIBUTE.messageIntegritySha256;
-    if ((!sealed || seals) && !attributes.has(type)) attributes.set(type, value);
-    sealed ||= seals;
+    if (mayFollow(seal, type)) {
+      if (!attributes.has(type)) attributes.set(type, value);
+      if (isSeal(type)) seal = type;
+    }
     at = next;
   }
   return attributes;
+}
+
+/** Of what follows an HMAC that does not cover it, only the stronger HMAC counts (sections 14.5 and 14.6). */
+function mayFollow(seal: number | undefined, type: number): boolean {
+  if (seal === undefined) return true;
+  return seal === ATTRIBUTE.messageIntegrity && type === ATTRIBUTE.messageIntegritySha256;
+}
+
+function isSeal(type: number): boolean {
+  return type === ATTRIBUTE.messageIntegrity || type === ATTRIBUTE.messageIntegritySha256;
 }
 
 /** FINGERPRINT comes last, and covers all before it. */

@@ -61,6 +61,8 @@ test.each([
   ['one address', { addresses: ['45.80.9.10'], ports: [3478, 3479] }],
   ['one port', { addresses: ['45.80.9.10', '45.80.9.11'], ports: [3478] }],
   ['a wildcard', { addresses: [undefined], ports: [3478, 3479] }],
+  ['a wildcard and an address', { addresses: ['45.80.9.10', undefined], ports: [3478, 3479] }],
+  ['one name for two addresses', { addresses: ['45.80.9.10', '45.80.9.10'], ports: [3478, 3479] }],
 ])('with %s there is nothing to change, and no other address', (_, places) => {
   const responder = new Responder(places);
   const refused = responder.respond(request(change(true, true), PADDING), CLIENT, FIRST, 0);
@@ -127,18 +129,31 @@ describe('answers per source', () => {
   });
 });
 
+test('answers in all are limited, whatever the sources', () => {
+  const responder = new Responder(GRID);
+  const answers = (now: number) => {
+    let given = 0;
+    for (let i = 0; i < 6000; i++) {
+      const from = { address: `45.${i >> 8}.${i & 255}.1`, port: 4000 };
+      if (responder.respond(request(), from, FIRST, now)) given++;
+    }
+    return given;
+  };
+  expect([answers(0), answers(999), answers(1000)]).toEqual([5000, 0, 5000]);
+});
+
 test('an answer from elsewhere is never larger than what it answers, whatever that is', () => {
   const responder = new Responder({ addresses: ['2a0e:90::10', '2a0e:90::11'], ports: [3478, 3479] });
   let answered = 0;
   let silent = 0;
-  forSeeds(20_000, (random) => {
+  forSeeds(20_000, (random, now) => {
     const padding = random.bytes(random.integer(100));
     const whole = request(change(random.next() < 0.5, random.next() < 0.5), [ATTRIBUTE.software, padding]);
-    const bare = whole.subarray(0, whole.length - 8);
+    const bare = Buffer.from(whole.subarray(0, whole.length - 8));
     bare.writeUInt16BE(bare.length - 20, 2);
     const bytes = random.next() < 0.5 ? whole : mutate(bare, random);
     const from = { address: `2a0e:${random.integer(65536).toString(16)}::1`, port: 4000 };
-    const answer = responder.respond(bytes, from, FIRST, 0);
+    const answer = responder.respond(bytes, from, FIRST, now);
     if (answer === undefined) silent++;
     else answered++;
     const moved = decodeStun(bytes)?.attributes.has(ATTRIBUTE.changeRequest);

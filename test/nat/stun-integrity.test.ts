@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { ATTRIBUTE, decodeStun, encodeStun } from '../../src/nat/stun.ts';
 import { mappedAddress } from '../../src/nat/stun-address.ts';
@@ -36,6 +37,14 @@ const LONG_TERM_REQUEST = bytes(`
   0015001c 662f2f34 39396b39 35346436 4f4c3334 6f4c3946 53547679 36347341
   0014000b 6578616d 706c652e 6f726700
   00080014 f6702465 6dd64a3e 02b8e071 2e85c9a2 8ca89666`);
+
+const USERHASH_REQUEST = bytes(`
+  00010090 2112a442 78ad3433 c6ad72c0 29da412e
+  001e0020 4a3cf38f ef6992bd a952c678 0417da0f 24819415 569e60b2 05c46e41 407f1704
+  00150029 6f624d61 744a6f73 32414141 43662f2f 3439396b 39353464 364f4c33 346f4c39 46535476 79363473 41000000
+  0014000b 6578616d 706c652e 6f726700
+  001d0004 00020000
+  001c0020 b5c7bf00 5b6c52a2 1c51c5e8 92f81924 136296cb 927c4314 9309278c c6518e65`);
 
 const KEY = shortTermKey('VOkJxbRl1RmTxUk/WvJxBt');
 const { messageIntegrity, messageIntegritySha256 } = ATTRIBUTE;
@@ -88,6 +97,22 @@ describe('RFC 5769', () => {
     });
   });
 
+  // Padding may be anything; these vectors have spaces where ours has zeros.
+  test.each([
+    ['request', REQUEST, 3],
+    ['IPv4 response', IPV4_RESPONSE, 1],
+    ['IPv6 response', IPV6_RESPONSE, 1],
+    ['long-term request', LONG_TERM_REQUEST, 0],
+  ])('the %s is encoded to the same bytes again, but for its padding', (_, vector, spaces) => {
+    const message = decodeStun(vector);
+    const again = message && encodeStun(message);
+    const covered = again?.length ? again.length - 8 : 0;
+    const changed = [...vector.subarray(4, covered)].flatMap((byte, i) =>
+      byte === again?.[4 + i] ? [] : [[byte, again?.[4 + i]]],
+    );
+    expect(changed).toEqual(Array(spaces).fill([0x20, 0]));
+  });
+
   test('a wrong key does not pass, and a message without the attribute neither', () => {
     expect(hasIntegrity(REQUEST, messageIntegrity, shortTermKey('wrong'))).toBe(false);
     expect(hasIntegrity(REQUEST, messageIntegritySha256, KEY)).toBe(false);
@@ -95,6 +120,13 @@ describe('RFC 5769', () => {
 });
 
 describe('MESSAGE-INTEGRITY-SHA256', () => {
+  test('RFC 8489 appendix B.1, as its erratum 6268 has it', () => {
+    // This one's key is made with SHA-256, not MD5 (section 18.5.1.2).
+    const key = createHash('sha256').update('マトリックス:example.org:TheMatrIX').digest();
+    expect(hasIntegrity(USERHASH_REQUEST, messageIntegritySha256, key)).toBe(true);
+    expect(hasIntegrity(USERHASH_REQUEST, messageIntegritySha256, KEY)).toBe(false);
+  });
+
   /** A request that ends with the attribute, cut to a size. */
   function signed(size: number): Buffer {
     const bare = encodeStun({ class: 'request', transactionId: Buffer.alloc(12, 7) }).subarray(0, 20);

@@ -124,6 +124,13 @@ test('the first attribute of a type counts, and nothing after MESSAGE-INTEGRITY'
   expect([...(message?.attributes.keys() ?? [])]).toEqual([0x9000, 0x0008, 0x001c]);
 });
 
+test('nothing but FINGERPRINT counts after MESSAGE-INTEGRITY-SHA256', () => {
+  const sealed = encodeAttribute(ATTRIBUTE.messageIntegritySha256, Buffer.alloc(32));
+  const late = [ATTRIBUTE.messageIntegrity, 0x9001].map((type) => encodeAttribute(type, Buffer.alloc(20)));
+  const message = decodeStun(raw(1, Buffer.concat([sealed, ...late])));
+  expect([...(message?.attributes.keys() ?? [])]).toEqual([0x001c]);
+});
+
 test('what has to be understood is found', () => {
   const attributes = new Map([0x0003, 0x0027, 0x7fff, 0x8000, 0x802c].map((type) => [type, Buffer.alloc(4)]));
   const message = decodeStun(encodeStun({ class: 'request', transactionId: ID, attributes }));

@@ -65,7 +65,7 @@ export class RouterClient {
       this.#input((now) => this.#machine.receive(bytes, { address, port }, now)),
     );
     socket.on('error', () => {
-      if (connected) this.#input((now) => this.#machine.unreachable(now));
+      if (connected) this.#refused(socket);
       else this.#settle(undefined);
     });
     socket.once('connect', () => {
@@ -79,8 +79,7 @@ export class RouterClient {
   #perform(output: RouterMappingOutput): void {
     switch (output.type) {
       case 'send':
-        // The callback takes the error, which the socket's own event tells as well.
-        this.#socket?.send(output.bytes, () => undefined);
+        this.#send(output.bytes);
         break;
       case 'mapped':
         this.#settle(output.mapping);
@@ -95,6 +94,18 @@ export class RouterClient {
         this.#released?.();
         break;
     }
+  }
+
+  #send(bytes: Buffer): void {
+    const socket = this.#socket;
+    // That a packet was refused comes with the next one, or as an event where there is none.
+    socket?.send(bytes, (error) => {
+      if (error) this.#refused(socket);
+    });
+  }
+
+  #refused(socket: Socket): void {
+    if (socket === this.#socket) this.#input((now) => this.#machine.unreachable(now));
   }
 
   #settle(mapping: PortMapping | undefined): void {
