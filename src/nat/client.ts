@@ -2,17 +2,14 @@ import type { Logger } from '../log.ts';
 import { Driver } from '../net/driver.ts';
 import { type Endpoint, familyOf } from '../net/endpoint.ts';
 import { localInterfaces } from '../net/interfaces.ts';
-import { refuses } from '../net/refusal.ts';
+import { askForRefusal, type Inquiry } from '../net/refusal.ts';
 import { localAddressTowards } from '../net/route.ts';
-import type { Runtime, Timer } from '../net/runtime.ts';
+import type { Runtime } from '../net/runtime.ts';
 import { type DatagramSocket, UdpSocket } from '../net/udp-socket.ts';
 import { Discovery, type DiscoveryOutput } from './discovery.ts';
 import { findingsOf } from './findings.ts';
 import type { Findings } from './report.ts';
 import { encodeStun } from './stun.ts';
-
-/** Servers that are silent for so long, in milliseconds, are asked whether anybody is there at all. */
-const DOUBT = 300;
 
 /** A STUN server by name, and all endpoints that are known of it. None: its name is not known, or it could not be asked. */
 export interface NamedServer {
@@ -42,7 +39,20 @@ export async function measure(options: MeasureOptions): Promise<Measurement> {
   const { servers } = options;
   const towards = servers.flatMap(({ endpoints }) => endpoints).find((one) => familyOf(one) === 4);
   const localAddress = towards && (await localAddressTowards(towards));
-  return new Promise((resolve) => new Run(options, localAddress, resolve).start());
+  // First of all: a machine refuses a few times only, and then rests for a second.
+  const inquiries = await Promise.all(servers.map((server) => inquire(server, options.runtime)));
+  return new Promise((resolve) => {
+    const run = new Run(options, localAddress, resolve);
+    run.start();
+    inquiries.forEach((inquiry, server) => {
+      void inquiry?.refused.then((refused) => refused && run.refused(server));
+    });
+  });
+}
+
+/** Others than the measured socket, which must never be connected, hear whether a server's machine refuses. */
+async function inquire({ endpoints: [to] }: NamedServer, runtime: Runtime): Promise<Inquiry | undefined> {
+  return to && askForRefusal(to, encodeStun({ class: 'request', transactionId: runtime.randomBytes(12) }));
 }
 
 class Run {
@@ -53,7 +63,6 @@ class Run {
   readonly #driver: Driver<DiscoveryOutput>;
   readonly #sockets = new Map<number, DatagramSocket>();
   readonly #abort = () => this.#finish();
-  #doubting: Timer | undefined;
   #given = false;
   #over = false;
   #startedAt = 0;
@@ -84,8 +93,11 @@ class Run {
     }
     signal?.addEventListener('abort', this.#abort, { once: true });
     this.#startedAt = runtime.now();
-    this.#doubting = runtime.setTimer(DOUBT, () => this.#doubt());
     this.#input((now) => this.#discovery.start(now));
+  }
+
+  refused(server: number): void {
+    this.#input(() => this.#discovery.refused(server));
   }
 
   #perform(output: DiscoveryOutput): void {
@@ -124,23 +136,10 @@ class Run {
     this.#input((now) => this.#discovery.opened(id, socket.local.port, now));
   }
 
-  /** The measured socket must never be connected, so that others ask whether a silent server refuses. */
-  #doubt(): void {
-    const { servers, runtime } = this.#options;
-    servers.forEach(({ endpoints: [to] }, server) => {
-      if (to === undefined || this.#discovery.servers[server]?.status !== 'silent') return;
-      const question = encodeStun({ class: 'request', transactionId: runtime.randomBytes(12) });
-      void refuses(to, question).then((refused) => {
-        if (refused) this.#input(() => this.#discovery.refused(server));
-      });
-    });
-  }
-
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
     this.#driver.stop();
-    this.#doubting?.cancel();
     const { runtime, servers, signal, socket: given } = this.#options;
     signal?.removeEventListener('abort', this.#abort);
     const main = this.#sockets.get(this.#discovery.mainSocket ?? -1) ?? given;

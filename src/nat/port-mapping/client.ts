@@ -1,9 +1,8 @@
 import { isIPv4 } from 'node:net';
 import type { Logger } from '../../log.ts';
 import type { Timer } from '../../net/runtime.ts';
-import type { PortMapping } from '../report.ts';
+import type { PortMapping, Refusal } from '../report.ts';
 import { Deadline } from './deadline.ts';
-import type { Refusal } from './refusal.ts';
 import { RouterClient, type RouterPath } from './router-client.ts';
 import { UpnpClient } from './upnp-client.ts';
 

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../net/endpoint.ts';
-import type { Refusal } from './refusal.ts';
+import type { Refusal } from '../report.ts';
 
 /** What the router's answer means. */
 export type Answer =

@@ -1,4 +1,5 @@
 import type { Endpoint } from '../../net/endpoint.ts';
+import type { Refusal } from '../report.ts';
 import {
   addPortMapping,
   deletePortMapping,
@@ -8,7 +9,7 @@ import {
   type IgdService,
 } from './igd.ts';
 import { LIFETIME } from './lease.ts';
-import { noExternalAddress, type Refusal, refusal } from './refusal.ts';
+import { noExternalAddress, refusal } from './refusal.ts';
 
 /** Asks a service of the router. Rejects when there is no answer, or when the signal is aborted. */
 export type CallIgd = (service: IgdService, action: IgdAction, signal: AbortSignal) => Promise<IgdAnswer>;

@@ -1,17 +1,4 @@
-import type { PortMappingProtocol } from '../report.ts';
-
-/**
- * Why a router that was asked said no. `no-external-address`: it has none that could be forwarded, as behind a provider's NAT.
- * `not-authorised`: it knows how, and its owner has switched it off. `no-resources`: every port or mapping is taken.
- */
-export type RefusalReason = 'no-external-address' | 'not-authorised' | 'no-resources' | 'other';
-
-export interface Refusal {
-  readonly protocol: PortMappingProtocol;
-  readonly reason: RefusalReason;
-  /** The protocol's own result or error code; 0 where the router agreed to something that is of no use. */
-  readonly code: number;
-}
+import type { PortMappingProtocol, Refusal, RefusalReason } from '../report.ts';
 
 /** RFC 6887 section 7.4: NOT_AUTHORIZED, NETWORK_FAILURE, NO_RESOURCES, USER_EX_QUOTA. */
 const PCP: Reasons = new Map([

@@ -1,9 +1,8 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { Driver } from '../../net/driver.ts';
 import type { Runtime } from '../../net/runtime.ts';
-import type { PortMapping } from '../report.ts';
+import type { PortMapping, Refusal } from '../report.ts';
 import { NONCE_SIZE } from './pcp.ts';
-import type { Refusal } from './refusal.ts';
 import { ROUTER_PORT, RouterMapping, type RouterMappingOutput } from './router-mapping.ts';
 
 /** What is to be mapped, and where. Both addresses are IPv4. */
@@ -25,6 +24,7 @@ export class RouterClient {
   readonly #driver: Driver<RouterMappingOutput>;
   #socket: Socket | undefined;
   #asked: ((mapping: PortMapping | undefined) => void) | undefined;
+  #releasing: Promise<void> | undefined;
   #released: (() => void) | undefined;
 
   /** `onChange`: a mapping has become another one, or is lost. */
@@ -48,12 +48,13 @@ export class RouterClient {
     });
   }
 
-  /** Gives it back; at most 300 ms. Never rejects. */
+  /** Gives it back, for good; at most 300 ms. Never rejects. */
   release(): Promise<void> {
-    return new Promise((resolve) => {
+    this.#releasing ??= new Promise((resolve) => {
       this.#released = resolve;
       this.#input((now) => this.#machine.release(now));
     });
+    return this.#releasing;
   }
 
   /** Connected, the system itself drops what others send, and tells when nobody listens at the router. */

@@ -1,12 +1,11 @@
 import type { Instant, Machine } from '../../machine.ts';
 import { formatAddress } from '../../net/address.ts';
 import { type Endpoint, sameEndpoint } from '../../net/endpoint.ts';
-import type { PortMapping } from '../report.ts';
+import type { PortMapping, Refusal } from '../report.ts';
 import type { Answer, Dialect } from './dialect.ts';
 import { LIFETIME, lifetimeMs, renewalDelay } from './lease.ts';
 import { NatPmpDialect } from './nat-pmp-dialect.ts';
 import { PcpDialect } from './pcp-dialect.ts';
-import type { Refusal } from './refusal.ts';
 
 /** Where a router hears PCP and NAT-PMP (RFC 6887 section 19). */
 export const ROUTER_PORT = 5351;

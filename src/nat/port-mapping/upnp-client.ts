@@ -1,13 +1,12 @@
 import type { Instant } from '../../machine.ts';
 import { formatAddress } from '../../net/address.ts';
 import type { Timer } from '../../net/runtime.ts';
-import type { PortMapping } from '../report.ts';
+import type { PortMapping, Refusal } from '../report.ts';
 import { Deadline } from './deadline.ts';
 import type { IgdService } from './igd.ts';
 import { callService, discoverServices } from './igd-client.ts';
 import { IgdMapping, type IgdOutcome } from './igd-mapping.ts';
 import { LIFETIME, lifetimeMs, renewalDelay } from './lease.ts';
-import type { Refusal } from './refusal.ts';
 import type { RouterPath } from './router-client.ts';
 
 /** How long a renewal may take, in milliseconds: nobody waits for it. */
@@ -63,7 +62,7 @@ export class UpnpClient {
     this.#timer?.cancel();
     this.#renewing?.end();
     const deadline = new Deadline(this.#path.runtime, RELEASE_TIMEOUT);
-    // A router that does not answer forgets it when its time is over.
+    // A router that does not answer forgets it by itself, unless it knows leases for ever only.
     await this.#mapping.release(deadline.signal).catch(() => undefined);
     deadline.end();
   }

@@ -6,6 +6,7 @@ import { PortMapper } from '../../../src/nat/port-mapping/client.ts';
 import type { PortMapping } from '../../../src/nat/report.ts';
 import { VirtualRuntime } from '../../support/virtual-runtime.ts';
 import { FakeIgd } from './fake-igd.ts';
+import { loopbackAddress } from './loopback.ts';
 import { VirtualRouter } from './virtual-router.ts';
 
 const PORT = 41234;
@@ -68,8 +69,9 @@ async function openRouter(address: string): Promise<VirtualRouter> {
 
 describe('a mapping by UPnP', () => {
   it('is renewed, and told when the router has another address', async () => {
-    const igd = await openIgd('127.0.9.1');
-    const { runtime, made, changes } = mapper('127.0.9.1');
+    const address = loopbackAddress();
+    const igd = await openIgd(address);
+    const { runtime, made, changes } = mapper(address);
     await finish(runtime, made.start());
     await hop(runtime, 10 * MINUTE);
     expect(igd.leases).toHaveLength(2);
@@ -79,8 +81,9 @@ describe('a mapping by UPnP', () => {
   });
 
   it('outlives a silent router until its time is over, is lost, and comes back with the router', async () => {
-    const igd = await openIgd('127.0.9.2');
-    const { runtime, made, changes } = mapper('127.0.9.2');
+    const address = loopbackAddress();
+    const igd = await openIgd(address);
+    const { runtime, made, changes } = mapper(address);
     await finish(runtime, made.start());
     igd.hijack = (request) => {
       request.socket.destroy();
@@ -100,8 +103,9 @@ describe('a mapping by UPnP', () => {
   });
 
   it('is lost when the router refuses to renew it, and nothing is left to wake up for after close', async () => {
-    const igd = await openIgd('127.0.9.3');
-    const { runtime, made, changes } = mapper('127.0.9.3');
+    const address = loopbackAddress();
+    const igd = await openIgd(address);
+    const { runtime, made, changes } = mapper(address);
     await finish(runtime, made.start());
     igd.fault = () => 606;
     runtime.advance(10 * MINUTE);
@@ -112,8 +116,9 @@ describe('a mapping by UPnP', () => {
   });
 
   it('is let go of when a renewal is under way', async () => {
-    const igd = await openIgd('127.0.9.4');
-    const { runtime, made, changes } = mapper('127.0.9.4');
+    const address = loopbackAddress();
+    const igd = await openIgd(address);
+    const { runtime, made, changes } = mapper(address);
     await finish(runtime, made.start());
     const before = igd.asked.length;
     runtime.advance(10 * MINUTE);
@@ -127,9 +132,10 @@ describe('a mapping by UPnP', () => {
 
 describe('a router without a mapping', () => {
   it('is asked again every five minutes', async () => {
-    const router = await openRouter('127.0.9.5');
+    const address = loopbackAddress();
+    const router = await openRouter(address);
     router.refuses = { pcp: 2, natPmp: 2 };
-    const { runtime, made, changes } = mapper('127.0.9.5');
+    const { runtime, made, changes } = mapper(address);
     expect(await finish(runtime, made.start())).toBeUndefined();
     router.refuses = {};
     runtime.advance(4.9 * MINUTE);
@@ -140,9 +146,10 @@ describe('a router without a mapping', () => {
   });
 
   it('that refuses to renew by PCP is asked by UPnP', async () => {
-    const router = await openRouter('127.0.9.6');
-    const igd = await openIgd('127.0.9.6');
-    const { runtime, made, changes } = mapper('127.0.9.6');
+    const address = loopbackAddress();
+    const router = await openRouter(address);
+    const igd = await openIgd(address);
+    const { runtime, made, changes } = mapper(address);
     await finish(runtime, made.start());
     expect(igd.table.size).toBe(0);
     router.refuses = { pcp: 2, natPmp: 2 };

@@ -6,6 +6,7 @@ import { PortMapper, type PortMappingOptions } from '../../../src/nat/port-mappi
 import type { PortMapping } from '../../../src/nat/report.ts';
 import { systemRuntime } from '../../../src/net/runtime.ts';
 import { FakeIgd } from './fake-igd.ts';
+import { loopbackAddress } from './loopback.ts';
 import { VirtualRouter } from './virtual-router.ts';
 
 const PORT = 41234;
@@ -60,9 +61,10 @@ async function timed<T>(work: Promise<T>): Promise<{ result: T; took: number }> 
 
 describe('a port mapper', () => {
   it('maps by PCP, and a router that speaks everything holds one mapping', async () => {
-    const router = await openRouter('127.0.7.1');
-    const igd = await openIgd('127.0.7.1');
-    const { mapper: made, changes } = mapper('127.0.7.1');
+    const address = loopbackAddress();
+    const router = await openRouter(address);
+    const igd = await openIgd(address);
+    const { mapper: made, changes } = mapper(address);
     const mapping = { protocol: 'pcp', external_address: `203.0.113.7:${PORT}` };
     expect(await made.start()).toEqual(mapping);
     expect(changes).toEqual([mapping]);
@@ -74,17 +76,19 @@ describe('a port mapper', () => {
   });
 
   it('maps by NAT-PMP', async () => {
-    const router = await openRouter('127.0.7.2');
+    const address = loopbackAddress();
+    const router = await openRouter(address);
     router.speaks.pcp = false;
-    const { mapper: made } = mapper('127.0.7.2');
+    const { mapper: made } = mapper(address);
     expect(await made.start()).toEqual({ protocol: 'nat-pmp', external_address: `203.0.113.7:${PORT}` });
     await made.close();
     expect(router.table.size).toBe(0);
   });
 
   it('maps by UPnP when the others have come to nothing, and gives it back', async () => {
-    const igd = await openIgd('127.0.7.3');
-    const { mapper: made, changes } = mapper('127.0.7.3');
+    const address = loopbackAddress();
+    const igd = await openIgd(address);
+    const { mapper: made, changes } = mapper(address);
     const { result, took } = await timed(made.start());
     expect(result).toEqual({ protocol: 'upnp', external_address: `203.0.113.7:${PORT}` });
     expect(changes).toEqual([result]);
@@ -97,18 +101,20 @@ describe('a port mapper', () => {
   });
 
   it('says why a router would not', async () => {
-    const router = await openRouter('127.0.7.4');
+    const address = loopbackAddress();
+    const router = await openRouter(address);
     router.refuses = { pcp: 8, natPmp: 3 };
-    const igd = await openIgd('127.0.7.4');
+    const igd = await openIgd(address);
     igd.fault = () => 501;
-    const { mapper: made, changes } = mapper('127.0.7.4');
+    const { mapper: made, changes } = mapper(address);
     expect(await made.start()).toBeUndefined();
     expect(made.refusal).toEqual({ protocol: 'nat-pmp', reason: 'no-external-address', code: 3 });
     expect(changes).toEqual([]);
   });
 
   it('has nothing to say of a machine that is no router, and is through in time', async () => {
-    const { mapper: made } = mapper('127.0.7.5');
+    const address = loopbackAddress();
+    const { mapper: made } = mapper(address);
     const { result, took } = await timed(made.start());
     expect(result).toBeUndefined();
     expect(made.refusal).toBeUndefined();
@@ -117,10 +123,11 @@ describe('a port mapper', () => {
   });
 
   it('has nothing to say of one that is silent', async () => {
-    const silent = createSocket('udp4').bind(5351, '127.0.7.6');
+    const address = loopbackAddress();
+    const silent = createSocket('udp4').bind(5351, address);
     await once(silent, 'listening');
     cleanups.push(() => silent.close());
-    const { mapper: made } = mapper('127.0.7.6');
+    const { mapper: made } = mapper(address);
     const { result, took } = await timed(made.start());
     expect(result).toBeUndefined();
     expect(took).toBeGreaterThan(500);
@@ -132,22 +139,25 @@ describe('a port mapper', () => {
   });
 
   it('copes with a local address that is not there', async () => {
-    const { mapper: made } = mapper('127.0.7.7', { localAddress: '203.0.113.99' });
+    const address = loopbackAddress();
+    const { mapper: made } = mapper(address, { localAddress: '203.0.113.99' });
     expect(await made.start()).toBeUndefined();
   });
 
   it('does not hear another machine than the router', async () => {
-    await openRouter('127.0.7.8', 5352);
-    const { mapper: made } = mapper('127.0.7.8');
+    const address = loopbackAddress();
+    await openRouter(address, 5352);
+    const { mapper: made } = mapper(address);
     expect(await made.start()).toBeUndefined();
   });
 
   it('can be closed at any moment, and calls nobody afterwards', async () => {
-    const router = await openRouter('127.0.7.9');
-    const igd = await openIgd('127.0.7.9');
+    const address = loopbackAddress();
+    const router = await openRouter(address);
+    const igd = await openIgd(address);
     router.refuses = { pcp: 2, natPmp: 2 };
     for (const delay of [0, 1, 3, 10, 30]) {
-      const { mapper: made, changes } = mapper('127.0.7.9');
+      const { mapper: made, changes } = mapper(address);
       const started = made.start();
       await new Promise((resolve) => systemRuntime.setTimer(delay, () => resolve(undefined)));
       const before = changes.length;
@@ -160,7 +170,8 @@ describe('a port mapper', () => {
   });
 
   it('closed before it is started, it does nothing', async () => {
-    const { mapper: made } = mapper('127.0.7.10');
+    const address = loopbackAddress();
+    const { mapper: made } = mapper(address);
     expect((await timed(made.close())).took).toBeLessThan(100);
   });
 });

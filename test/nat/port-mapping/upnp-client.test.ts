@@ -5,6 +5,7 @@ import { UpnpClient } from '../../../src/nat/port-mapping/upnp-client.ts';
 import type { PortMapping } from '../../../src/nat/report.ts';
 import { systemRuntime } from '../../../src/net/runtime.ts';
 import { FakeIgd } from './fake-igd.ts';
+import { loopbackAddress } from './loopback.ts';
 
 const LOCAL = '127.0.0.1';
 const PORT = 41234;
@@ -15,7 +16,8 @@ afterEach(async () => {
 });
 
 /** A router, and a client that has looked for it for at most that time. */
-async function meet(address: string, change: (igd: FakeIgd) => void = () => {}, limit = 400) {
+async function meet(change: (igd: FakeIgd) => void = () => {}, limit = 400) {
+  const address = loopbackAddress();
   const igd = await new FakeIgd(address).open();
   cleanups.push(() => igd.close());
   change(igd);
@@ -32,7 +34,7 @@ async function meet(address: string, change: (igd: FakeIgd) => void = () => {}, 
 
 describe('UPnP with a router', () => {
   it('that takes leases for ever only', async () => {
-    const { igd, mapping } = await meet('127.0.8.1', (igd) => {
+    const { igd, mapping } = await meet((igd) => {
       igd.fault = (action) => (action === 'AddPortMapping' && igd.asked.length < 4 ? 725 : undefined);
     });
     expect(mapping?.external_address).toBe(`203.0.113.7:${PORT}`);
@@ -40,7 +42,7 @@ describe('UPnP with a router', () => {
   });
 
   it('where the port is taken', async () => {
-    const { igd, client, mapping } = await meet('127.0.8.2', (igd) => igd.table.set(PORT, '192.168.1.9:1'));
+    const { igd, client, mapping } = await meet((igd) => igd.table.set(PORT, '192.168.1.9:1'));
     expect(mapping?.external_address).toMatch(/^203\.0\.113\.7:\d+$/);
     expect(mapping?.external_address).not.toBe(`203.0.113.7:${PORT}`);
     await client.release();
@@ -48,13 +50,13 @@ describe('UPnP with a router', () => {
   });
 
   it('that has no address, as behind a provider NAT', async () => {
-    const { client, mapping } = await meet('127.0.8.3', (igd) => (igd.fault = () => 501));
+    const { client, mapping } = await meet((igd) => (igd.fault = () => 501));
     expect(mapping).toBeUndefined();
     expect(client.refusal).toEqual({ protocol: 'upnp', reason: 'no-external-address', code: 501 });
   });
 
   it('that answers with what is none, and then with what is', async () => {
-    const { mapping } = await meet('127.0.8.4', (igd) => {
+    const { mapping } = await meet((igd) => {
       igd.locations = (own) => [own.replace('desc.xml', 'other'), own];
       igd.hijack = (request, response) => {
         if (request.url === '/other') response.end('<html>Log in</html>');
@@ -65,7 +67,7 @@ describe('UPnP with a router', () => {
   });
 
   it('that forgets to answer, and is asked to forget all the same', async () => {
-    const { igd, client, mapping, took } = await meet('127.0.8.5', (igd) => {
+    const { igd, client, mapping, took } = await meet((igd) => {
       igd.hijack = (request) => String(request.headers.soapaction).includes('AddPortMapping');
     });
     expect(mapping).toBeUndefined();
@@ -78,14 +80,15 @@ describe('UPnP with a router', () => {
 describe('UPnP with a hostile router', () => {
   it('that names another machine', async () => {
     const victim = createServer(() => expect.unreachable());
-    victim.listen(0, '127.0.8.99');
+    const other = loopbackAddress();
+    victim.listen(0, other);
     await once(victim, 'listening');
     cleanups.push(() => victim.close());
-    const elsewhere = `http://127.0.8.99:${(victim.address() as { port: number }).port}/desc.xml`;
-    const { igd, mapping } = await meet('127.0.8.6', (igd) => (igd.locations = () => [elsewhere]));
+    const elsewhere = `http://${other}:${(victim.address() as { port: number }).port}/desc.xml`;
+    const { igd, mapping } = await meet((igd) => (igd.locations = () => [elsewhere]));
     expect(mapping).toBeUndefined();
     expect(igd.searches).toBeGreaterThan(0);
-    const redirected = await meet('127.0.8.7', (igd) => {
+    const redirected = await meet((igd) => {
       igd.hijack = (_, response) => {
         response.writeHead(302, { location: elsewhere }).end();
         return true;
@@ -96,7 +99,7 @@ describe('UPnP with a hostile router', () => {
   });
 
   it('that names a place for every day of the year', async () => {
-    const { igd } = await meet('127.0.8.8', (igd) => {
+    const { igd } = await meet((igd) => {
       igd.locations = (own) => Array.from({ length: 365 }, (_, i) => `${own}?${i}`);
       igd.hijack = (_, response) => {
         response.statusCode = 404;
@@ -107,10 +110,9 @@ describe('UPnP with a hostile router', () => {
     expect(igd.asked).toHaveLength(4);
   });
 
-  it.each<[string, string, NonNullable<FakeIgd['hijack']>]>([
+  it.each<[string, NonNullable<FakeIgd['hijack']>]>([
     [
       'never ends',
-      '127.0.8.9',
       (_, response) => {
         const fill = () => {
           while (!response.destroyed && response.write('<a>'.repeat(5000)));
@@ -122,17 +124,15 @@ describe('UPnP with a hostile router', () => {
     ],
     [
       'drips',
-      '127.0.8.10',
       (_, response) => {
         const drip = setInterval(() => response.write('<a>'), 5);
         response.on('close', () => clearInterval(drip));
         return true;
       },
     ],
-    ['says nothing', '127.0.8.11', () => true],
+    ['says nothing', () => true],
     [
       'hangs up',
-      '127.0.8.12',
       (request) => {
         request.socket.destroy();
         return true;
@@ -140,7 +140,6 @@ describe('UPnP with a hostile router', () => {
     ],
     [
       'hangs up half way',
-      '127.0.8.13',
       (request, response) => {
         response.writeHead(200, { 'content-length': 1000 }).write('<root>');
         setTimeout(() => request.socket.destroy(), 5);
@@ -149,7 +148,6 @@ describe('UPnP with a hostile router', () => {
     ],
     [
       'speaks no HTTP',
-      '127.0.8.14',
       (request) => {
         request.socket.end('SSH-2.0-OpenSSH_9.6\r\n');
         return true;
@@ -157,7 +155,6 @@ describe('UPnP with a hostile router', () => {
     ],
     [
       'changes the protocol',
-      '127.0.8.15',
       (request) => {
         request.socket.end(
           'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nhello',
@@ -167,7 +164,6 @@ describe('UPnP with a hostile router', () => {
     ],
     [
       'has huge headers',
-      '127.0.8.16',
       (request) => {
         request.socket.end(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(1e6)}\r\n\r\n<root/>`);
         return true;
@@ -175,7 +171,6 @@ describe('UPnP with a hostile router', () => {
     ],
     [
       'sends a bomb',
-      '127.0.8.17',
       (_, response) => {
         response.end(
           '<!DOCTYPE a [<!ENTITY b "cc"><!ENTITY d "&b;&b;&b;">]><root><device>&d;&d;</device></root>',
@@ -183,14 +178,14 @@ describe('UPnP with a hostile router', () => {
         return true;
       },
     ],
-  ])('that %s', async (_, address, hijack) => {
-    const { mapping, took } = await meet(address, (igd) => (igd.hijack = hijack), 150);
+  ])('that %s', async (_, hijack) => {
+    const { mapping, took } = await meet((igd) => (igd.hijack = hijack), 150);
     expect(mapping).toBeUndefined();
     expect(took).toBeLessThan(1000);
   });
 
   it('that does all of this to an action', async () => {
-    const { mapping, took } = await meet('127.0.8.18', (igd) => {
+    const { mapping, took } = await meet((igd) => {
       igd.hijack = (request, response) => {
         if (request.method === 'GET') return false;
         response.write('x'.repeat(300_000));
