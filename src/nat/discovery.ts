@@ -78,7 +78,7 @@ export class Discovery implements Machine<DiscoveryOutput> {
     return judge({
       ...{ localAddress, localAddresses, samples: this.#sampler.samples },
       ...{ filtering, hairpin, poisonable, armingTtl },
-      udpWorks: this.#isAnybodyThere() || this.#refused.size > 0,
+      silence: this.#isAnybodyAsked() && !this.#isAnybodyThere() && this.#refused.size === 0,
     });
   }
 
@@ -100,6 +100,10 @@ export class Discovery implements Machine<DiscoveryOutput> {
   /** The first socket that it asks for is the one to be measured. */
   start(now: Instant): void {
     this.#startedAt = now;
+    if (!this.#isAnybodyAsked()) {
+      this.#finish();
+      return;
+    }
     this.#bench.begin(now, now + DISCOVERY_TIME);
     this.#bench.after(DISCOVERY_TIME, () => this.#finish());
     this.#bench.after(SILENCE, () => {
@@ -254,6 +258,10 @@ export class Discovery implements Machine<DiscoveryOutput> {
 
   #rttOf(server: number): number | undefined {
     return this.#sampler.rttOf(server) ?? this.#heardOverIpv6.get(server);
+  }
+
+  #isAnybodyAsked(): boolean {
+    return this.#options.servers.some(({ endpoints }) => endpoints.length > 0);
   }
 
   #isAnybodyThere(): boolean {

@@ -25,6 +25,6 @@ export interface Observations {
   readonly poisonable: boolean | undefined;
   readonly hairpin: boolean | undefined;
   readonly armingTtl: number | undefined;
-  /** Whether anything came back at all: an answer, or word that nobody listens there. */
-  readonly udpWorks: boolean;
+  /** Servers were asked, and nothing came back: no answer, and no word that nobody listens there. */
+  readonly silence: boolean;
 }

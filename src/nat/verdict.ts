@@ -34,7 +34,7 @@ export function judge(observations: Observations): Verdict {
     // Two sockets of one machine always meet where no NAT is in between.
     hairpin: (mapping === 'unknown' ? undefined : observations.hairpin) ?? null,
     cgnat: cgnatOf(mapping, armingTtl, [observations.localAddress, reflexive?.address]),
-    udp_blocked: !observations.udpWorks,
+    udp_blocked: observations.silence,
     arming_ttl: armingTtl,
     type: natType(mapping, filtering),
     reflexive,

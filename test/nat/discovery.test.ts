@@ -261,8 +261,9 @@ describe('several servers', () => {
   });
 
   test('none at all is over at once', () => {
-    const { report } = new DiscoveryWorld(1, {}).discover([]);
-    expect(report).toMatchObject({ type: 'unknown', servers: [] });
+    const { report, elapsed } = new DiscoveryWorld(1, {}).discover([]);
+    expect(elapsed).toBe(0);
+    expect(report).toMatchObject({ type: 'unknown', servers: [], udp_blocked: false });
   });
 });
 

@@ -27,7 +27,7 @@ function observed(samples: readonly Sample[], more: Partial<Observations> = {}):
   return {
     ...{ localAddress: LOCAL, localAddresses: [LOCAL], samples },
     ...{ filtering: undefined, poisonable: undefined, hairpin: undefined, armingTtl: undefined },
-    ...{ udpWorks: samples.length > 0, ...more },
+    ...{ silence: samples.length === 0, ...more },
   };
 }
 
