@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**'],
+          exclude: ['test/e2e/**', 'test/lab/**'],
           testTimeout: 10_000,
           sequence: { groupOrder: 0 },
         },
@@ -22,6 +22,18 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 30_000,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        // The kernel's own NATs.
+        test: {
+          name: 'lab',
+          include: ['test/lab/*.test.ts'],
+          globalSetup: ['test/lab/setup.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 30_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -11,7 +11,7 @@ import { findRouter } from './port-forwarding.ts';
 import { areRemote, namedStunServer, ownStunServer } from './stun-servers.ts';
 
 /** How long the server may take to greet, and the router to forward a port, in milliseconds: all of it is under 2 s. */
-const GREETING_TIME = 1500;
+const GREETING_TIME = 5000;
 const MAPPING_TIME = 1000;
 
 export interface MeasureNatOptions {

@@ -1,0 +1,70 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NatReport } from '../../../src/nat/report.ts';
+import type { Laboratory, MachineName } from '../laboratory.ts';
+import type { LabProcess } from '../system/lab-process.ts';
+import { ROOT } from '../system/root.ts';
+import { SERVER_ADDRESSES, SERVER_ADDRESSES_V6 } from '../topology/addresses.ts';
+
+/** The program, as `npm run build` leaves it. */
+export const PROGRAM = join(ROOT, 'dist', 'cli', 'main.js');
+
+const PORT = 4040;
+const METRICS = '127.0.0.1:9100';
+const URL = `ws://${SERVER_ADDRESSES[0]}:${PORT}`;
+
+/** Starts the real server on the server's machine, with STUN on so many of its addresses, and waits until it is ready. */
+export async function startServer(
+  lab: Laboratory,
+  stunAddresses: 1 | 2 = 2,
+  program = PROGRAM,
+): Promise<LabProcess> {
+  const v6 = lab.options.ipv6 ? SERVER_ADDRESSES_V6 : [];
+  const addresses = [...SERVER_ADDRESSES.slice(0, stunAddresses), ...v6.slice(0, stunAddresses)];
+  const config = join(lab.folder('server'), 'server.yaml');
+  const stun = { addresses, ports: [3478, 3479] };
+  // JSON is YAML.
+  writeFileSync(
+    config,
+    JSON.stringify({ listen: `ws://0.0.0.0:${PORT}`, stun, metrics: { listen: METRICS } }),
+  );
+  const env = environment(lab, 'server');
+  const server = lab.spawn('server', [process.execPath, program, 'server', '--config', config, '--json'], {
+    env,
+  });
+  await server.output((stdout) => stdout.includes('"ready"') || undefined);
+  return server;
+}
+
+/** What the server counts, from its own machine. */
+export function serverMetrics(lab: Laboratory): Promise<string> {
+  const fetching = `process.stdout.write(await (await fetch('http://${METRICS}/metrics')).text())`;
+  return lab.check('server', [process.execPath, '--input-type=module', '-e', fetching]);
+}
+
+/** Publishes a name from a machine, telling events line by line, and waits until it is published. */
+export async function startPublisher(lab: Laboratory, machine: MachineName): Promise<LabProcess> {
+  const flags = ['--name', 'game', '--secret', 'not a real secret', '--server', URL, '--insecure', '--json'];
+  const argv = [process.execPath, PROGRAM, 'p2p', '27015', ...flags];
+  const publisher = lab.spawn(machine, argv, { env: environment(lab, machine) });
+  await publisher.output((stdout) => stdout.includes('"ready"') || undefined);
+  return publisher;
+}
+
+/** What `underpass nat` reports on a machine. Throws what it said when it reported nothing. */
+export async function discoverNat(
+  lab: Laboratory,
+  machine: MachineName,
+  program = PROGRAM,
+): Promise<NatReport> {
+  const argv = [process.execPath, program, 'nat', '--server', URL, '--insecure', '--json'];
+  const { code, stdout, stderr } = await lab.run(machine, argv, { env: environment(lab, machine) });
+  if (code !== 0) throw new Error(`'underpass nat' failed with ${code}: ${stderr}${stdout}`);
+  return JSON.parse(stdout);
+}
+
+/** Each machine has its own files. */
+function environment(lab: Laboratory, machine: MachineName): Record<string, string> {
+  const home = lab.folder(`home-${machine}`);
+  return { HOME: home, XDG_CONFIG_HOME: home, XDG_STATE_HOME: home, XDG_DATA_HOME: home };
+}
