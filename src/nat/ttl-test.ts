@@ -15,7 +15,12 @@ const SKIPPED_AT_MOST = 4;
 /** Between the tests of two TTLs, in milliseconds: packets of different TTLs wait for one another in a socket. */
 const APART = 15;
 
+/** Behind one NAT. */
+const LIKELY_TTL = 2;
+
 type Settle = (passed: boolean | undefined) => void;
+type Test = (socket: ProbeSocket, ttl: number, settle: Settle) => void;
+type Result = readonly [ttl: number, passed: boolean | undefined];
 
 /**
  * Finds the smallest IP TTL with which a packet passes the outermost NAT of our own: what such a packet does there, a later one
@@ -33,23 +38,44 @@ export function testArmingTtl(
     settle(undefined);
     return;
   }
-  prober.open(MOST_HOPS, (sockets) => {
-    const passed = new Map<number, boolean | undefined>();
+  const test: Test = (socket, ttl, conclude) =>
+    step === undefined
+      ? opensFilter(prober, reference, stranger, socket, ttl, conclude)
+      : usesPorts(prober, reference, stranger, socket, ttl, step, conclude);
+  const ttls = Array.from({ length: MOST_HOPS }, (_, index) => index + 1);
+  tryAll(prober, ttls, test, (passed) => {
+    const ttl = smallestOf(passed);
+    if (ttl === undefined || ttl <= LIKELY_TTL) {
+      settle(ttl);
+      return;
+    }
+    // A lost packet looks like one hop too few, and a provider's NAT that is not there: it is worth a second look.
+    tryAll(prober, [ttl - 1, ttl - 1], test, (again) =>
+      settle(again.some(([, passes]) => passes) ? ttl - 1 : ttl),
+    );
+  });
+}
+
+/** Tries TTLs, each on a fresh socket. Called back when all that could be tried have been. */
+function tryAll(
+  prober: Prober,
+  ttls: readonly number[],
+  test: Test,
+  settle: (results: readonly Result[]) => void,
+): void {
+  prober.open(ttls.length, (sockets) => {
+    const results: Result[] = [];
+    if (sockets.length === 0) settle(results);
     sockets.forEach((socket, index) => {
-      const conclude = (result: boolean | undefined) => {
-        passed.set(index + 1, result);
-        if (passed.size === sockets.length) settle(smallestOf(passed));
-      };
-      const ttl = index + 1;
-      if (step === undefined) opensFilter(prober, reference, stranger, socket, ttl, conclude);
-      else {
-        // One after the other: each must have the counter to itself.
-        prober.after(index * APART, () =>
-          usesPorts(prober, reference, stranger, socket, ttl, step, conclude),
-        );
-      }
+      const ttl = ttls[index] ?? MOST_HOPS;
+      // One after the other: on a NAT that counts, each must have the counter to itself.
+      prober.after(index * APART, () =>
+        test(socket, ttl, (passed) => {
+          results.push([ttl, passed]);
+          if (results.length === sockets.length) settle(results);
+        }),
+      );
     });
-    if (sockets.length === 0) settle(undefined);
   });
 }
 
@@ -99,11 +125,9 @@ function usesPorts(
   });
 }
 
-/** The first TTL from which on all packets passed. */
-function smallestOf(passed: ReadonlyMap<number, boolean | undefined>): number | undefined {
-  let smallest: number | undefined;
-  for (let ttl = passed.size; passed.get(ttl) !== false && ttl > 0; ttl--) {
-    if (passed.get(ttl)) smallest = ttl;
-  }
-  return smallest;
+/** The first TTL from which on no packet failed to pass. */
+function smallestOf(results: readonly Result[]): number | undefined {
+  const failed = Math.max(0, ...results.filter(([, passed]) => passed === false).map(([ttl]) => ttl));
+  const passed = results.filter(([ttl, passes]) => passes && ttl > failed).map(([ttl]) => ttl);
+  return passed.length > 0 ? Math.min(...passed) : undefined;
 }
