@@ -38,7 +38,7 @@ export interface NatBehaviour {
   readonly hairpin: boolean | null;
   /** Whether another NAT, the provider's, stands in front of the router. */
   readonly cgnat: boolean | null;
-  /** Whether no STUN server could be heard at all. */
+  /** Whether nothing came back from any STUN server, but for refusals in the name of several. */
   readonly udp_blocked: boolean;
   /** The smallest IP TTL with which a packet opens the outermost own NAT and dies before the far one. */
   readonly arming_ttl: number | null;

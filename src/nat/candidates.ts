@@ -1,4 +1,4 @@
-import { type Endpoint, familyOf } from '../net/endpoint.ts';
+import { type Endpoint, familyOf, LOWEST_PORT } from '../net/endpoint.ts';
 import type { LocalAddress } from '../net/interfaces.ts';
 import { type IpScope, scopeOf } from '../net/ip.ts';
 
@@ -39,7 +39,6 @@ export interface Gathered {
 const MAX_HOST = 8;
 const MAX_CANDIDATES = 16;
 
-const MIN_PORT = 1024;
 const MAX_LOCAL_PREFERENCE = 65535;
 const COMPONENT = 1;
 
@@ -118,7 +117,7 @@ function reflexiveDrafts({ reflexive }: Gathered): Draft[] {
 
 function isAllowed({ address, port }: Draft, { lanAddresses }: CandidatePolicy): boolean {
   const scope = scopeOf(address);
-  if (NEVER.has(scope) || port < MIN_PORT) return false;
+  if (NEVER.has(scope) || port < LOWEST_PORT) return false;
   return lanAddresses || scope === 'global';
 }
 

@@ -40,19 +40,25 @@ export async function measure(options: MeasureOptions): Promise<Measurement> {
   const towards = servers.flatMap(({ endpoints }) => endpoints).find((one) => familyOf(one) === 4);
   const localAddress = towards && (await localAddressTowards(towards));
   // First of all: a machine refuses a few times only, and then rests for a second.
-  const inquiries = await Promise.all(servers.map((server) => inquire(server, options.runtime)));
+  const inquiries = await Promise.all(
+    servers.flatMap(({ endpoints }, server) => endpoints.map((to) => inquire(server, to, options))),
+  );
   return new Promise((resolve) => {
     const run = new Run(options, localAddress, resolve);
     run.start();
-    inquiries.forEach((inquiry, server) => {
-      void inquiry?.refused.then((refused) => refused && run.refused(server));
-    });
+    for (const { server, refused } of inquiries) void refused.then((is) => is && run.refused(server));
   });
 }
 
-/** Others than the measured socket, which must never be connected, hear whether a server's machine refuses. */
-async function inquire({ endpoints: [to] }: NamedServer, runtime: Runtime): Promise<Inquiry | undefined> {
-  return to && askForRefusal(to, encodeStun({ class: 'request', transactionId: runtime.randomBytes(12) }));
+/** From a socket of its own: the measured one must never be connected. */
+async function inquire(
+  server: number,
+  to: Endpoint,
+  { runtime, signal }: MeasureOptions,
+): Promise<Inquiry & { readonly server: number }> {
+  const question = encodeStun({ class: 'request', transactionId: runtime.randomBytes(12) });
+  const { refused } = await askForRefusal(to, question, signal);
+  return { server, refused };
 }
 
 class Run {

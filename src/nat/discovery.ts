@@ -5,7 +5,7 @@ import { testFiltering } from './filtering-test.ts';
 import { testHairpin } from './hairpin-test.ts';
 import type { Observations } from './observations.ts';
 import { testPoisoning } from './poison-test.ts';
-import type { Reference } from './prober.ts';
+import type { ProbeSocket, Reference } from './prober.ts';
 import type { ServerReport } from './report.ts';
 import { FRESH_SOCKETS, Sampler } from './sampler.ts';
 import { mappedAddress } from './stun-address.ts';
@@ -21,8 +21,12 @@ const SILENCE = 1000;
 const PATIENCE_WITH_BETTER = 150;
 const PATIENCE_WITH_ALL = 350;
 
-/** A port-preserving NAT on which two hosts chose the same port looks symmetric; another local port tells. */
+/**
+ * A port-preserving NAT on which two hosts chose the same port looks symmetric; another local port tells, where trying that takes
+ * the mapping not much longer, in milliseconds.
+ */
 const MOST_COLLISIONS = 3;
+const COLLISION_TIME = 500;
 
 export interface DiscoveryOptions {
   /** The endpoints that are known of each STUN server, in the order of trust. */
@@ -44,7 +48,8 @@ export class Discovery implements Machine<DiscoveryOutput> {
   readonly #options: DiscoveryOptions;
   readonly #bench: Workbench;
   readonly #sampler: Sampler;
-  readonly #refused = new Set<number>();
+  /** How many endpoints of a server have refused. */
+  readonly #refusals = new Map<number, number>();
   readonly #heardOverIpv6 = new Map<number, number>();
   readonly #tested: Partial<Pick<Observations, Tested>> = {};
   #ipv6: string | undefined;
@@ -53,6 +58,7 @@ export class Discovery implements Machine<DiscoveryOutput> {
   /** The burst whose first answer has set a limit to waiting for the rest. */
   #hurriedBurst = 0;
   #startedAt: Instant = 0;
+  #burstAt: Instant = 0;
   #mappedAfter: number | undefined;
 
   constructor(options: DiscoveryOptions) {
@@ -78,7 +84,7 @@ export class Discovery implements Machine<DiscoveryOutput> {
     return judge({
       ...{ localAddress, localAddresses, samples: this.#sampler.samples },
       ...{ filtering, hairpin, poisonable, armingTtl },
-      silence: this.#isAnybodyAsked() && !this.#isAnybodyThere() && this.#refused.size === 0,
+      silence: this.#isSilent(),
     });
   }
 
@@ -92,7 +98,7 @@ export class Discovery implements Machine<DiscoveryOutput> {
     const lies = contradictedServers(this.#sampler.samples);
     return this.#options.servers.map((_, server) => {
       const rtt_ms = this.#rttOf(server) ?? null;
-      if (rtt_ms === null) return { status: this.#refused.has(server) ? 'refused' : 'silent', rtt_ms };
+      if (rtt_ms === null) return { status: this.#refusals.has(server) ? 'refused' : 'silent', rtt_ms };
       return { status: lies.has(server) ? 'contradicted' : 'answered', rtt_ms };
     });
   }
@@ -110,7 +116,7 @@ export class Discovery implements Machine<DiscoveryOutput> {
       if (!this.#isAnybodyThere()) this.#finish();
     });
     this.#bench.open(1 + FRESH_SOCKETS, ([main, ...fresh]) => {
-      if (main) this.#sampler.probe(main, fresh);
+      if (main) this.#probe(main, fresh);
     });
     this.#probeIpv6();
   }
@@ -128,10 +134,12 @@ export class Discovery implements Machine<DiscoveryOutput> {
     this.#bench.receive(socket, from, bytes, now);
   }
 
-  /** A server's machine says that nobody listens there. */
+  /** A server's machine says that nobody listens at one of its endpoints; others may still answer. */
   refused(server: number): void {
-    this.#refused.add(server);
-    if (this.#refused.size === this.#options.servers.length && !this.#isAnybodyThere()) this.#finish();
+    this.#refusals.set(server, (this.#refusals.get(server) ?? 0) + 1);
+    const { servers } = this.#options;
+    const everywhere = servers.every(({ endpoints }, i) => (this.#refusals.get(i) ?? 0) >= endpoints.length);
+    if (everywhere && !this.#isAnybodyThere()) this.#finish();
   }
 
   pollOutput(): DiscoveryOutput | undefined {
@@ -171,11 +179,13 @@ export class Discovery implements Machine<DiscoveryOutput> {
   #concludeMapping(): void {
     const reference = this.#sampler.chooseReference();
     if (reference === undefined) return;
-    if (this.#looksLikeCollision()) {
+    const elapsed = this.#bench.now - this.#startedAt;
+    const burstTime = this.#bench.now - this.#burstAt;
+    if (elapsed + burstTime <= COLLISION_TIME && this.#looksLikeCollision()) {
       this.#tryAnotherPort();
       return;
     }
-    this.#mappedAfter = this.#bench.now - this.#startedAt;
+    this.#mappedAfter = elapsed;
     this.#state = 'behaviour';
     this.#testBehaviour(reference);
   }
@@ -192,18 +202,24 @@ export class Discovery implements Machine<DiscoveryOutput> {
     this.#collisions++;
     this.#sampler.disown();
     this.#bench.open(1, ([main]) => {
-      if (main) this.#sampler.probe(main, []);
+      if (main) this.#probe(main, []);
+      else this.#finish();
     });
+  }
+
+  #probe(main: ProbeSocket, fresh: readonly ProbeSocket[]): void {
+    this.#burstAt = this.#bench.now;
+    this.#sampler.probe(main, fresh);
   }
 
   #testBehaviour(reference: Reference): void {
     const bench = this.#bench;
-    const { mapping, allocation } = this.verdict;
+    const { mapping, allocation, reflexive } = this.verdict;
     const stable = mapping === 'endpoint-independent' || mapping === 'none';
     const step = stable ? undefined : (allocation?.step ?? undefined);
     const tests = [
       this.#test('filtering', (settle) => testFiltering(bench, reference, settle)),
-      this.#test('hairpin', (settle) => testHairpin(bench, reference, settle)),
+      this.#test('hairpin', (settle) => testHairpin(bench, reference, reflexive, settle)),
     ];
     if (stable) tests.push(this.#test('poisonable', (settle) => testPoisoning(bench, reference, settle)));
     if (stable || step !== undefined) {
@@ -260,6 +276,12 @@ export class Discovery implements Machine<DiscoveryOutput> {
     return this.#sampler.rttOf(server) ?? this.#heardOverIpv6.get(server);
   }
 
+  /** One machine that refuses has closed its port; when several do, somebody in between refuses for them. */
+  #isSilent(): boolean {
+    if (!this.#isAnybodyAsked() || this.#isAnybodyThere()) return false;
+    return this.#refusals.size === 0 || this.#options.servers.length > 1;
+  }
+
   #isAnybodyAsked(): boolean {
     return this.#options.servers.some(({ endpoints }) => endpoints.length > 0);
   }
@@ -270,6 +292,7 @@ export class Discovery implements Machine<DiscoveryOutput> {
 
   #finish(): void {
     if (this.#state === 'done' || this.#state === 'told') return;
+    if (this.#state === 'mapping') this.#sampler.settle();
     this.#state = 'done';
     this.#bench.end();
   }

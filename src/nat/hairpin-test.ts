@@ -1,3 +1,5 @@
+import { type Endpoint, LOWEST_PORT } from '../net/endpoint.ts';
+import { scopeOf } from '../net/ip.ts';
 import { type Prober, type ProbeSocket, patienceFor, type Reference } from './prober.ts';
 import { mappedAddress } from './stun-address.ts';
 
@@ -5,10 +7,14 @@ import { mappedAddress } from './stun-address.ts';
 const CALLS = [0, 60, 160] as const;
 const LISTEN = 300;
 
-/** Two sockets of ours send to each other's public address (RFC 4787 section 6): does anything arrive? */
+/**
+ * Two sockets of ours send to each other's public address (RFC 4787 section 6): does anything arrive? Only at `reflexive`'s
+ * address, which the servers agree on: any of them could aim us at somebody else.
+ */
 export function testHairpin(
   prober: Prober,
   reference: Reference,
+  reflexive: Endpoint | undefined,
   settle: (hairpin: boolean | undefined) => void,
 ): void {
   const { primary: to } = reference;
@@ -21,7 +27,7 @@ export function testHairpin(
           first && mappedAddress(first.message),
           second && mappedAddress(second.message),
         ];
-        if (here === undefined || there === undefined) return settle(undefined);
+        if (!isOurs(here, reflexive) || !isOurs(there, reflexive)) return settle(undefined);
         const calls = new Set<string>();
         let heard = false;
         const call = (from: ProbeSocket, mapping: typeof here) =>
@@ -43,4 +49,9 @@ export function testHairpin(
       }),
     );
   });
+}
+
+function isOurs(mapped: Endpoint | undefined, reflexive: Endpoint | undefined): mapped is Endpoint {
+  if (mapped === undefined || mapped.address !== reflexive?.address) return false;
+  return mapped.port >= LOWEST_PORT && scopeOf(mapped.address) === 'global';
 }

@@ -25,6 +25,6 @@ export interface Observations {
   readonly poisonable: boolean | undefined;
   readonly hairpin: boolean | undefined;
   readonly armingTtl: number | undefined;
-  /** Servers were asked, and nothing came back: no answer, and no word that nobody listens there. */
+  /** Servers were asked, and nothing came back but perhaps refusals in the name of all of them. */
   readonly silence: boolean;
 }

@@ -1,4 +1,5 @@
 import type { Endpoint } from '../net/endpoint.ts';
+import { scopeOf } from '../net/ip.ts';
 import type { NatBehaviour, NatType, NatVerdict } from './behaviour.ts';
 
 /** How the router was persuaded to forward a port. */
@@ -23,7 +24,7 @@ export interface Refusal {
   readonly code: number;
 }
 
-/** What came of asking the router to forward a port. */
+/** What came of asking the router to forward a port; undefined where no router was asked. */
 export interface RouterAnswer {
   readonly mapping?: PortMapping | undefined;
   readonly refusal?: Refusal | undefined;
@@ -50,6 +51,8 @@ export interface NatReport extends NatBehaviour {
   /** The global IPv6 address that others see. */
   readonly ipv6: string | null;
   readonly port_mapping: PortMapping | null;
+  /** Whether a router was asked for one. */
+  readonly port_mapping_asked: boolean;
   /** Why there is none, where the router has said so. */
   readonly port_mapping_refusal: Refusal | null;
   readonly servers: readonly ServerReport[];
@@ -59,30 +62,32 @@ export interface NatReport extends NatBehaviour {
 }
 
 /** What STUN told, before the router has been asked. */
-export interface Findings extends Omit<NatReport, 'port_mapping' | 'port_mapping_refusal'> {
+export interface Findings extends Omit<NatReport, `port_mapping${string}`> {
   /** The measured socket as the most trusted server saw it. */
   readonly reflexive: Endpoint | undefined;
 }
 
 /**
- * The whole report. A router that forwards from an address that nobody else sees, or that has none to forward from, has another
- * NAT in front of it.
+ * The whole report. A router that forwards from an address that nobody else sees, or that has none of the internet's to forward
+ * from, has another NAT in front of it.
  */
 export function reportOf(
   { reflexive: _, ...findings }: Findings,
-  { mapping, refusal }: RouterAnswer,
+  answer: RouterAnswer | undefined,
 ): NatReport {
+  const { mapping = null, refusal = null } = answer ?? {};
   const { public_address } = findings;
   const external = mapping && externalAddress(mapping);
-  const behindAnother =
-    refusal?.reason === 'no-external-address' ||
-    (external !== undefined && public_address !== null && external !== public_address);
-  const isOutermost = external !== undefined && external === public_address;
+  const isOutermost = external !== null && external === public_address;
+  const isHidden = external !== null && scopeOf(external) !== 'global';
+  const differs = external !== null && public_address !== null && !isOutermost;
+  const behindAnother = refusal?.reason === 'no-external-address' || isHidden || differs;
   return {
     ...findings,
     cgnat: behindAnother || (findings.cgnat ?? (isOutermost ? false : null)),
-    port_mapping: mapping ?? null,
-    port_mapping_refusal: mapping ? null : (refusal ?? null),
+    port_mapping: mapping,
+    port_mapping_asked: answer !== undefined,
+    port_mapping_refusal: mapping === null ? refusal : null,
   };
 }
 

@@ -1,4 +1,4 @@
-import { type Endpoint, familyOf, sameEndpoint } from '../net/endpoint.ts';
+import { type Endpoint, familyOf, LOWEST_PORT, sameEndpoint } from '../net/endpoint.ts';
 import { scopeOf } from '../net/ip.ts';
 import type { Sample } from './observations.ts';
 import type { Prober, ProbeSocket, Reference } from './prober.ts';
@@ -8,6 +8,8 @@ import { contradictedServers } from './verdict.ts';
 
 /** Fresh sockets beside the main one, to see how ports are chosen. */
 export const FRESH_SOCKETS = 4;
+
+type Seen = Omit<Sample, 'main'> & { readonly socket: ProbeSocket };
 
 interface Target {
   readonly server: number;
@@ -21,10 +23,12 @@ export class Sampler {
   /** What is known of each server's IPv4 endpoints; an answer may name more. */
   readonly #endpoints: Endpoint[][];
   readonly #rtts: (number | undefined)[] = [];
-  #samples: Sample[] = [];
+  readonly #seen: Seen[] = [];
   /** Asked for in the current burst, and not heard. */
   #awaited: Target[] = [];
   #main: ProbeSocket | undefined;
+  /** The main socket before this one, which will do if nothing comes of it. */
+  #before: ProbeSocket | undefined;
   #burst = 0;
   #order = 0;
 
@@ -36,7 +40,7 @@ export class Sampler {
   }
 
   get samples(): readonly Sample[] {
-    return this.#samples;
+    return this.#seen.map(({ socket, ...sample }) => ({ ...sample, main: socket === this.#main }));
   }
 
   /** The socket whose mapping is judged. */
@@ -76,10 +80,15 @@ export class Sampler {
     }
   }
 
-  /** The main socket was no good; what was seen of it still shows how ports are chosen. */
+  /** The main socket is no good, and another will be probed; what was seen of it still shows how ports are chosen. */
   disown(): void {
+    this.#before = this.#main;
     this.#main = undefined;
-    this.#samples = this.#samples.map((sample) => ({ ...sample, main: false }));
+  }
+
+  /** There is no time to see more: the main socket before is better than one of which little is known. */
+  settle(): void {
+    if (this.#before !== undefined) this.#main = this.#before;
   }
 
   /** Whether nothing can change the verdict any more: the most trusted server has told all there is, or everybody has. */
@@ -96,15 +105,16 @@ export class Sampler {
 
   /** Whether fresh sockets have been seen by a server. */
   hasFresh(server: number): boolean {
-    return this.#samples.some((sample) => !sample.main && sample.server === server);
+    return this.samples.some((sample) => !sample.main && sample.server === server);
   }
 
   /** The server that differs from itself in most ways, the more trusted where two are alike; none that is contradicted. */
   chooseReference(): Reference | undefined {
-    const lies = contradictedServers(this.#samples);
+    const { samples } = this;
+    const lies = contradictedServers(samples);
     const references = this.#endpoints.flatMap((endpoints, server) => {
       const heard = endpoints.filter((endpoint) =>
-        this.#samples.some((sample) => sample.main && sameEndpoint(sample.to, endpoint)),
+        samples.some((sample) => sample.main && sameEndpoint(sample.to, endpoint)),
       );
       const rtt = this.#rtts[server] ?? 0;
       return lies.has(server) ? [] : heard.map((primary) => referenceAt(server, primary, heard, rtt));
@@ -113,7 +123,7 @@ export class Sampler {
   }
 
   #hasSaidAll(server: number): boolean {
-    const heard = this.#samples.some((sample) => sample.server === server && sample.burst === this.#burst);
+    const heard = this.#seen.some((sample) => sample.server === server && sample.burst === this.#burst);
     return heard && this.#awaited.every((target) => target.server !== server);
   }
 
@@ -129,11 +139,10 @@ export class Sampler {
     this.#prober.ask({ socket, to }, (answer) => {
       const mapped = answer?.message.class === 'success' ? mappedAddress(answer.message) : undefined;
       if (answer !== undefined && mapped !== undefined) {
-        const main = socket === this.#main;
         this.#rtts[server] = Math.min(this.#rtts[server] ?? answer.rtt, answer.rtt);
-        this.#samples.push({ server, to, localPort: socket.localPort, mapped, main, ...place });
+        this.#seen.push({ server, to, localPort: socket.localPort, mapped, socket, ...place });
         this.#awaited = this.#awaited.filter((other) => other !== awaited);
-        if (main) this.#learn(server, to, answer);
+        if (socket === this.#main) this.#learn(server, to, answer);
         this.#onSample();
       }
       settle?.();
@@ -154,7 +163,7 @@ export class Sampler {
 
 /** Whether a server may send us there: it could name any address on the internet, or in our house. */
 function isUsable(endpoint: Endpoint): boolean {
-  return familyOf(endpoint) === 4 && endpoint.port >= 1024 && scopeOf(endpoint.address) === 'global';
+  return familyOf(endpoint) === 4 && endpoint.port >= LOWEST_PORT && scopeOf(endpoint.address) === 'global';
 }
 
 function referenceAt(server: number, primary: Endpoint, heard: readonly Endpoint[], rtt: number): Reference {

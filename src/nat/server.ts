@@ -1,14 +1,17 @@
 import { isIPv6 } from 'node:net';
+import { UnderpassError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { localInterfaces } from '../net/interfaces.ts';
 import { scopeOf } from '../net/ip.ts';
 import type { Runtime } from '../net/runtime.ts';
 import { UdpSocket } from '../net/udp-socket.ts';
+import { listenAddresses } from './listen-addresses.ts';
 import { Responder } from './responder.ts';
 
 export interface StunServerOptions {
-  /** Of this machine, wildcards among them. */
-  readonly addresses: readonly string[];
-  /** What others call each of them; by default the same. */
+  /** Of this machine, wildcards among them. By default all that it has now, which others may call something else. */
+  readonly addresses?: readonly string[] | undefined;
+  /** What others call each of `addresses`; by default the same. */
   readonly publicAddresses?: readonly string[] | undefined;
   /** 0 lets the system choose. */
   readonly ports: readonly number[];
@@ -16,7 +19,7 @@ export interface StunServerOptions {
 
 /** A STUN server that answers. */
 export interface StunServer {
-  /** As clients are told. Wildcards are left out: whoever reached the server knows where. */
+  /** As clients are told. Those that nobody named are left out: whoever reached the server knows where. */
   readonly addresses: readonly string[];
   readonly ports: readonly number[];
   /** How many answers it has given. */
@@ -32,13 +35,21 @@ export async function startStunServer(
 ): Promise<StunServer> {
   const server = new Server(runtime);
   try {
-    await server.open(options);
+    const bound = await server.open(options);
+    log.info('answering STUN', { addresses: bound.join(' '), ports: server.ports.join(' ') });
   } catch (error) {
     server.close();
     throw error;
   }
-  log.info('answering STUN', { addresses: options.addresses.join(' '), ports: server.ports.join(' ') });
   return server;
+}
+
+/** The sockets of one address, one for each port. */
+interface Row {
+  readonly address: string;
+  /** What others call it, where that is known. */
+  readonly name: string | undefined;
+  readonly sockets: readonly UdpSocket[];
 }
 
 class Server implements StunServer {
@@ -52,54 +63,82 @@ class Server implements StunServer {
     this.#runtime = runtime;
   }
 
-  async open({ addresses, publicAddresses = addresses, ports }: StunServerOptions): Promise<void> {
-    const bound = new Map<string, UdpSocket[]>();
-    for (const address of addresses) {
-      // What the system chose for the first address holds for the others.
-      const wanted = this.ports.length > 0 ? this.ports : ports;
-      const row: UdpSocket[] = [];
-      for (const port of wanted) row.push(await this.#bind(address, port));
-      this.ports = row.map(({ local }) => local.port);
-      bound.set(address, row);
+  /** Resolves with the addresses that it listens on. */
+  async open(options: StunServerOptions): Promise<readonly string[]> {
+    const rows = await (options.addresses === undefined
+      ? this.#bindAll(options.ports)
+      : this.#bindNamed(options.addresses, options));
+    this.addresses = rows.flatMap(({ name }) => name ?? []);
+    for (const ofIPv6 of [true, false]) {
+      this.#answer(rows.filter(({ address }) => isIPv6(address) === ofIPv6));
     }
-    const announced = new Map(addresses.map((address, i) => [address, publicAddresses[i] ?? address]));
-    this.addresses = [...announced.values()].filter((address) => !isWildcard(address));
-    for (const isOfFamily of [isIPv6, (address: string) => !isIPv6(address)]) {
-      const family = addresses.filter(isOfFamily);
-      const shown = family.map((address) => {
-        const name = announced.get(address) ?? address;
-        return isWildcard(name) ? undefined : name;
-      });
-      this.#answer(
-        family.map((address) => bound.get(address) ?? []),
-        new Responder({ addresses: shown, ports: this.ports }),
-      );
-    }
+    return rows.map(({ address }) => address);
   }
 
   close(): void {
     for (const socket of this.#sockets) socket.close();
   }
 
-  async #bind(host: string, port: number): Promise<UdpSocket> {
-    const socket = await UdpSocket.open({ family: isIPv6(host) ? 6 : 4, host, port });
-    this.#sockets.push(socket);
-    return socket;
+  async #bindNamed(
+    addresses: readonly string[],
+    { publicAddresses = addresses, ports }: StunServerOptions,
+  ): Promise<Row[]> {
+    const rows: Row[] = [];
+    for (const [i, address] of addresses.entries()) {
+      const name = publicAddresses[i] ?? address;
+      const sockets = await this.#bindPorts(address, ports);
+      rows.push({ address, name: isWildcard(name) ? undefined : name, sockets });
+    }
+    return rows;
   }
 
-  /** `sockets[address][port]` of one family. */
-  #answer(sockets: readonly (readonly UdpSocket[])[], responder: Responder): void {
-    sockets.forEach((row, address) => {
-      row.forEach((socket, port) => {
+  /** One that went away since it was listed is not missed, unless it was the last. */
+  async #bindAll(ports: readonly number[]): Promise<Row[]> {
+    const rows: Row[] = [];
+    let gone: unknown;
+    for (const address of listenAddresses(localInterfaces())) {
+      try {
+        rows.push({ address, name: undefined, sockets: await this.#bindPorts(address, ports) });
+      } catch (error) {
+        if (!isGone(error)) throw error;
+        gone = error;
+      }
+    }
+    if (rows.length === 0) throw gone;
+    return rows;
+  }
+
+  async #bindPorts(host: string, ports: readonly number[]): Promise<UdpSocket[]> {
+    // What the system chose for the first address holds for the others.
+    const wanted = this.ports.length > 0 ? this.ports : ports;
+    const sockets: UdpSocket[] = [];
+    for (const port of wanted) {
+      const socket = await UdpSocket.open({ family: isIPv6(host) ? 6 : 4, host, port });
+      this.#sockets.push(socket);
+      sockets.push(socket);
+    }
+    this.ports = sockets.map(({ local }) => local.port);
+    return sockets;
+  }
+
+  /** Of one family: an answer may have to come from another address, but never from one of the other family. */
+  #answer(rows: readonly Row[]): void {
+    const responder = new Responder({ addresses: rows.map(({ name }) => name), ports: this.ports });
+    rows.forEach(({ sockets }, address) => {
+      sockets.forEach((socket, port) => {
         socket.onPacket('stun', (bytes, from) => {
           const answer = responder.respond(bytes, from, { address, port }, this.#runtime.now());
           if (answer === undefined) return;
           this.answered++;
-          sockets[answer.address]?.[answer.port]?.send(answer.bytes, from);
+          rows[answer.address]?.sockets[answer.port]?.send(answer.bytes, from);
         });
       });
     });
   }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof UnderpassError && error.details.problem === 'EADDRNOTAVAIL';
 }
 
 function isWildcard(address: string): boolean {

@@ -59,28 +59,49 @@ export function natType(mapping: Behaviour, filtering: Behaviour): NatType {
 }
 
 /**
- * Servers that contradict what most addresses agree on. A NAT whose mappings depend on the destination gives no two of them the
- * same, so agreement is evidence, and who differs from it lies or looks from elsewhere.
+ * Servers that contradict the others. A NAT whose mappings depend on the destination gives no two servers the same, so that
+ * agreement is evidence: whoever has not seen what most servers have seen, lies or looks from elsewhere. Each server has one
+ * vote, however many addresses it has. Without a majority the most trusted one is believed, as far as it says anything.
  */
 export function contradictedServers(samples: readonly Sample[]): ReadonlySet<number> {
-  const main = samples.filter((sample) => sample.main);
-  const byPort = outvoted(main, ({ mapped }) => `${mapped.address} ${mapped.port}`);
-  return byPort.size > 0 ? byPort : outvoted(main, ({ mapped }) => mapped.address);
+  const main = samples.filter((sample) => sample.main).sort((a, b) => a.server - b.server);
+  const [trusted] = main;
+  if (trusted === undefined) return new Set();
+  const own = main.filter(({ server }) => server === trusted.server);
+  const views = { mapping: viewsOf(main, mappingSeen), address: viewsOf(main, addressSeen) };
+  const stable =
+    mappingOf(own).mapping === 'endpoint-independent' && mappingOf(own).confidence === 'addresses';
+  const mapping = majority(views.mapping) ?? (stable ? mappingSeen(trusted) : undefined);
+  if (mapping !== undefined) return without(views.mapping, [mapping]);
+  const address = majority(views.address);
+  return without(views.address, address === undefined ? own.map(addressSeen) : [address]);
 }
 
-/** Servers whose view differs from that of the greater part of the addresses asked, if at least two of those agree. */
-function outvoted(samples: readonly Sample[], viewOf: (sample: Sample) => string): Set<number> {
-  const voters = new Map<string, Set<string>>();
+type Views = ReadonlyMap<number, ReadonlySet<string>>;
+
+const addressSeen = ({ mapped }: Sample) => mapped.address;
+const mappingSeen = ({ mapped }: Sample) => `${mapped.address} ${mapped.port}`;
+
+/** All that each server has seen: a NAT with several addresses can make an honest one contradict itself. */
+function viewsOf(samples: readonly Sample[], view: (sample: Sample) => string): Views {
+  const views = new Map<number, Set<string>>();
   for (const sample of samples) {
-    const view = viewOf(sample);
-    voters.set(view, (voters.get(view) ?? new Set()).add(sample.to.address));
+    views.set(sample.server, (views.get(sample.server) ?? new Set()).add(view(sample)));
   }
-  const everybody = new Set(samples.map(({ to }) => to.address)).size;
-  for (const [view, { size }] of voters) {
-    if (size < 2 || size * 2 <= everybody) continue;
-    return new Set(samples.filter((sample) => viewOf(sample) !== view).map(({ server }) => server));
-  }
-  return new Set();
+  return views;
+}
+
+/** What more than half of the servers have seen, if those are at least two. */
+function majority(views: Views): string | undefined {
+  const all = [...views.values()];
+  const votes = (view: string) => all.filter((seen) => seen.has(view)).length;
+  return all.flatMap((seen) => [...seen]).find((view) => votes(view) >= 2 && votes(view) * 2 > all.length);
+}
+
+/** The servers that have seen none of these. */
+function without(views: Views, right: readonly string[]): ReadonlySet<number> {
+  const servers = [...views].filter(([, seen]) => !right.some((view) => seen.has(view)));
+  return new Set(servers.map(([server]) => server));
 }
 
 /** The mapping of one socket, from what several endpoints saw of it (RFC 5780 section 4.3). */

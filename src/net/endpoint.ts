@@ -6,6 +6,9 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** Below are the ports of services that anybody could be aimed at: nobody else's word makes us send there. */
+export const LOWEST_PORT = 1024;
+
 export function sameEndpoint(one: Endpoint, other: Endpoint): boolean {
   return one.address === other.address && one.port === other.port;
 }

@@ -4,10 +4,12 @@ import { localInterfaces } from './interfaces.ts';
 import { localAddressTowards } from './route.ts';
 import type { Runtime, Timer } from './runtime.ts';
 
-/** What is compared: equal texts mean that nothing changed. */
+/** What is compared. */
 export interface NetworkSnapshot {
+  /** Equal texts mean that nothing changed. */
   readonly interfaces: string;
-  readonly route: string;
+  /** The local address that leads to each destination, empty for none. Only destinations of both snapshots are compared. */
+  readonly routes: ReadonlyMap<string, string>;
 }
 
 export type NetworkChange = 'interfaces' | 'route' | 'sleep';
@@ -128,8 +130,10 @@ export class NetworkMonitor {
 export async function networkSnapshot(destinations: readonly Endpoint[]): Promise<NetworkSnapshot> {
   const usable = localInterfaces().filter(({ deadEnd }) => !deadEnd);
   const texts = usable.map(({ name, address, prefixLength }) => `${name} ${address}/${prefixLength}`);
-  const route = await Promise.all(destinations.map((destination) => localAddressTowards(destination)));
-  return { interfaces: texts.sort().join('\n'), route: route.join('\n') };
+  const routes = await Promise.all(
+    destinations.map(async (to) => [to.address, (await localAddressTowards(to)) ?? ''] as const),
+  );
+  return { interfaces: texts.sort().join('\n'), routes: new Map(routes) };
 }
 
 function difference(
@@ -138,5 +142,6 @@ function difference(
 ): NetworkChange | undefined {
   if (before === undefined || after === undefined) return undefined;
   if (before.interfaces !== after.interfaces) return 'interfaces';
-  return before.route === after.route ? undefined : 'route';
+  const moved = [...after.routes].some(([to, address]) => (before.routes.get(to) ?? address) !== address);
+  return moved ? 'route' : undefined;
 }

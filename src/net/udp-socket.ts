@@ -78,7 +78,12 @@ export class UdpSocket implements DatagramSocket {
       const raw = dgram.createSocket({ type: `udp${family}`, ipv6Only: family === 6, lookup });
       // It stays: a later error (an ICMP message, say) is about one packet that was lost, and no reason to crash.
       raw.on('error', (error) => reject(listenError(error, address, port)));
-      raw.bind({ address, port, exclusive: true }, () => resolve(new UdpSocket(raw)));
+      const abandon = () => raw.close();
+      raw.once('error', abandon);
+      raw.bind({ address, port, exclusive: true }, () => {
+        raw.off('error', abandon);
+        resolve(new UdpSocket(raw));
+      });
     });
   }
 

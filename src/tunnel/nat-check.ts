@@ -8,10 +8,11 @@ import { trustOf } from '../net/trust.ts';
 import { UdpSocket } from '../net/udp-socket.ts';
 import { fetchGreeting } from '../signaling/greeting-client.ts';
 import { findRouter } from './port-forwarding.ts';
-import { areRemote, namedStunServer, ownStunServer } from './stun-servers.ts';
+import { namedStunServer, ownStunServer, remoteEndpoint } from './stun-servers.ts';
 
-/** How long the server may take to greet, and the router to forward a port, in milliseconds: all of it is under 2 s. */
+/** How long the server may take to greet, alone and while others could be asked, and the router to forward a port, in milliseconds. */
 const GREETING_TIME = 5000;
+const GREETING_TIME_WITH_OTHERS = 500;
 const MAPPING_TIME = 1000;
 
 export interface MeasureNatOptions {
@@ -38,43 +39,56 @@ export async function measureNat(options: MeasureNatOptions): Promise<NatReport>
   const log = logger.scope('nat');
   const runtime = systemRuntime;
   const startedAt = runtime.now();
-  const others = await Promise.all(stun.map((text) => namedStunServer(parseStunServer(text))));
-  const servers = [...(await underpassServer(options, others.length === 0)), ...others];
-  const socket = await UdpSocket.open({ family: 4 });
-  const { port } = socket.local;
-  const mapper =
-    portMapping && areRemote(servers)
-      ? await findRouter({ localPort: port, runtime, log, upnpTimeoutMs: MAPPING_TIME }, () => {})
-      : undefined;
-  const [{ findings, socket: measured }, mapping] = await Promise.all([
-    measure({ servers, socket, runtime, log, signal }),
-    mapper?.start(),
+  const others = stun.map(parseStunServer);
+  const [own, ...named] = await Promise.all([
+    underpassServer(options, others.length === 0),
+    ...others.map(namedStunServer),
   ]);
-  measured.close();
-  const report = reportOf(findings, { mapping, refusal: mapper?.refusal });
-  await mapper?.close();
-  return { ...report, elapsed_ms: Math.round(runtime.now() - startedAt) };
+  const servers = own ? [own, ...named] : named;
+  const socket = await UdpSocket.open({ family: 4 });
+  const router = { localPort: socket.local.port, towards: remoteEndpoint(servers), runtime, log };
+  const mapper =
+    portMapping && !signal?.aborted
+      ? await findRouter({ ...router, upnpTimeoutMs: MAPPING_TIME }, () => {})
+      : undefined;
+  const giveBack = () => void mapper?.close();
+  signal?.addEventListener('abort', giveBack, { once: true });
+  try {
+    const [{ findings, socket: measured }, mapping] = await Promise.all([
+      measure({ servers, socket, runtime, log, signal }),
+      mapper?.start(),
+    ]);
+    measured.close();
+    const report = reportOf(findings, mapper && { mapping, refusal: mapper.refusal });
+    await mapper?.close();
+    return { ...report, elapsed_ms: Math.round(runtime.now() - startedAt) };
+  } finally {
+    signal?.removeEventListener('abort', giveBack);
+    socket.close();
+    giveBack();
+  }
 }
 
 /** The server's own STUN endpoints; with other servers to ask, a server that cannot tell its own is only reported. */
-async function underpassServer(options: MeasureNatOptions, alone: boolean): Promise<NamedServer[]> {
+async function underpassServer(options: MeasureNatOptions, alone: boolean): Promise<NamedServer | undefined> {
   const { server, signal } = options;
   if (server === undefined) {
     if (alone) throw new UnderpassError('server_missing');
-    return [];
+    return undefined;
   }
   const address = parseServerAddress(server);
   const trust = trustOf(options);
+  const timeoutMs = alone ? GREETING_TIME : GREETING_TIME_WITH_OTHERS;
   try {
-    const { stun } = await fetchGreeting({ address, trust, timeoutMs: GREETING_TIME, signal });
+    const { stun } = await fetchGreeting({ address, trust, timeoutMs, signal });
     if (stun === undefined) throw new UnderpassError('stun_missing', { host: address.host });
-    return [await ownStunServer(address, stun)];
+    return await ownStunServer(address, stun);
   } catch (error) {
     if (alone) throw error;
     const { code, message } = asUnderpassError(error);
     (options.logger ?? silentLogger)
       .scope('nat')
       .warn('the server does not help', { code, problem: message });
-    return [{ name: formatAddress(address.host, address.port), endpoints: [] }];
+    return { name: formatAddress(address.host, address.port), endpoints: [] };
   }
 }

@@ -7,7 +7,7 @@ import { NetworkMonitor, networkSnapshot } from '../net/network-monitor.ts';
 import type { Runtime, Timer } from '../net/runtime.ts';
 import { type DatagramSocket, UdpSocket } from '../net/udp-socket.ts';
 import { findRouter } from './port-forwarding.ts';
-import { areRemote } from './stun-servers.ts';
+import { remoteEndpoint } from './stun-servers.ts';
 
 /** How often the network is measured though nothing seems to have changed, and where UDP did not work, in milliseconds. */
 const MEASURE_INTERVAL = 300_000;
@@ -37,6 +37,7 @@ export class NatWatch {
   #servers: readonly NamedServer[] = [];
   #socket: DatagramSocket | undefined;
   #mapper: PortMapper | undefined;
+  #givenBack: Promise<unknown> = Promise.resolve();
   /** The socket whose port the router is asked to forward. */
   #forwarded: DatagramSocket | undefined;
   #findings: Findings | undefined;
@@ -86,7 +87,8 @@ export class NatWatch {
     this.#monitor.stop();
     this.#timer?.cancel();
     this.#socket?.close();
-    await this.#mapper?.close();
+    this.#giveBack();
+    await this.#givenBack;
   }
 
   #measure(socket: 'same' | 'fresh'): void {
@@ -115,7 +117,8 @@ export class NatWatch {
       this.#measure(again);
       return;
     }
-    const delay = this.#report?.udp_blocked ? BLOCKED_INTERVAL : MEASURE_INTERVAL;
+    const works = this.#socket !== undefined && !this.#report?.udp_blocked;
+    const delay = works ? MEASURE_INTERVAL : BLOCKED_INTERVAL;
     this.#timer = this.#options.runtime.setTimer(delay, () => this.#measure('same'));
   }
 
@@ -125,9 +128,12 @@ export class NatWatch {
     if (this.#over || this.#servers.length === 0) return;
     // It compares the ways to the servers, too, so that they have to be known.
     this.#monitor.start();
-    if (kind === 'fresh') this.#socket?.close();
-    if (kind === 'fresh' || this.#socket === undefined) this.#socket = await UdpSocket.open({ family: 4 });
-    const given = this.#socket;
+    if (kind === 'fresh') {
+      this.#socket?.close();
+      this.#socket = undefined;
+    }
+    const given = this.#socket ?? (await UdpSocket.open({ family: 4 }));
+    this.#socket = given;
     if (this.#over) {
       given.close();
       return;
@@ -155,34 +161,45 @@ export class NatWatch {
   /** Has the router forward the socket's port, and no longer another one's. */
   async #forward(socket: DatagramSocket): Promise<void> {
     const { runtime, log, portMapping } = this.#options;
-    if (!portMapping || !areRemote(this.#servers) || this.#forwarded === socket) return;
+    if (!portMapping || this.#forwarded === socket) return;
     this.#forwarded = socket;
-    const before = this.#mapper;
-    this.#mapper = undefined;
-    this.#mapping = undefined;
-    await before?.close();
-    const mapper = await findRouter({ runtime, log, localPort: socket.local.port }, (mapping) => {
-      if (this.#forwarded !== socket) return;
+    this.#giveBack();
+    await this.#givenBack;
+    const router = { localPort: socket.local.port, towards: remoteEndpoint(this.#servers), runtime, log };
+    const mapper = await findRouter(router, (mapping) => {
+      if (this.#mapper !== mapper) return;
       this.#mapping = mapping;
       this.#say();
     });
     if (this.#forwarded !== socket || this.#over) return;
     this.#mapper = mapper;
-    // A refusal is worth a word, too.
-    if ((await mapper?.start()) === undefined) this.#say();
+    // That a router refuses is worth a word, too.
+    if (mapper !== undefined && (await mapper.start()) === undefined) this.#say();
+  }
+
+  /** Waiting for it is `#givenBack`: a router that has not heard of it keeps the port for hours. */
+  #giveBack(): void {
+    const mapper = this.#mapper;
+    this.#mapper = undefined;
+    this.#mapping = undefined;
+    if (mapper !== undefined) this.#givenBack = Promise.all([this.#givenBack, mapper.close()]);
   }
 
   #say(): void {
     if (this.#findings === undefined || this.#over) return;
-    const report = reportOf(this.#findings, { mapping: this.#mapping, refusal: this.#mapper?.refusal });
+    const report = reportOf(
+      this.#findings,
+      this.#mapper && { mapping: this.#mapping, refusal: this.#mapper.refusal },
+    );
     const isNews = this.#report === undefined || essence(report) !== essence(this.#report);
     this.#report = report;
     if (isNews) this.#options.onReport(report);
   }
 }
 
-/** A report without what differs each time. */
+/** A report without what differs each time: how long things took, and where a range of ports is estimated to be. */
 function essence(report: NatReport): string {
   const servers = report.servers.map(({ server, status }) => `${server} ${status}`);
-  return JSON.stringify({ ...report, servers, elapsed_ms: 0, mapping_ms: 0 });
+  const allocation = report.allocation && { ...report.allocation, range: null };
+  return JSON.stringify({ ...report, servers, allocation, elapsed_ms: 0, mapping_ms: 0 });
 }

@@ -1,7 +1,8 @@
 import { lookup } from 'node:dns/promises';
 import { isIP, isIPv4 } from 'node:net';
 import type { NamedServer } from '../nat/client.ts';
-import { formatAddress, type ServerAddress, type StunAddress } from '../net/address.ts';
+import { DEFAULT_STUN_PORT, formatAddress, type ServerAddress, type StunAddress } from '../net/address.ts';
+import { type Endpoint, familyOf, LOWEST_PORT } from '../net/endpoint.ts';
 import { scopeOf } from '../net/ip.ts';
 import type { StunGreeting } from '../signaling/messages.ts';
 
@@ -9,7 +10,6 @@ import type { StunGreeting } from '../signaling/messages.ts';
 const MOST_IPV4 = 2;
 const MOST_IPV6 = 1;
 const MOST_PORTS = 2;
-const LOWEST_PORT = 1024;
 
 /** What DNS may take, in milliseconds. */
 const LOOKUP_TIME = 1000;
@@ -23,7 +23,7 @@ export async function ownStunServer(server: ServerAddress, greeting: StunGreetin
   const announced = greeting.addresses.filter((address) => local || scopeOf(address) === 'global');
   const addresses = announced.length > 0 ? few(announced, MOST_IPV4) : few(reached, 1);
   return {
-    name: formatAddress(server.host, ports[0] ?? 0),
+    name: formatAddress(server.host, greeting.ports[0] ?? DEFAULT_STUN_PORT),
     endpoints: addresses.flatMap((address) => ports.map((port) => ({ address, port }))),
   };
 }
@@ -34,9 +34,10 @@ export async function namedStunServer({ host, port }: StunAddress): Promise<Name
   return { name: formatAddress(host, port), endpoints: addresses.map((address) => ({ address, port })) };
 }
 
-/** Whether any of them is on another machine, so that a router is in between. */
-export function areRemote(servers: readonly NamedServer[]): boolean {
-  return servers.some(({ endpoints }) => endpoints.some(({ address }) => scopeOf(address) !== 'loopback'));
+/** An endpoint on another machine, so that a router may be in between; undefined where there is none. */
+export function remoteEndpoint(servers: readonly NamedServer[]): Endpoint | undefined {
+  const endpoints = servers.flatMap((server) => server.endpoints);
+  return endpoints.find((one) => familyOf(one) === 4 && scopeOf(one.address) !== 'loopback');
 }
 
 function few(addresses: readonly string[], mostIpv4: number): string[] {

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { expect } from 'vitest';
 import { parseServerAddress } from '../../src/net/address.ts';
 import { fetchGreeting } from '../../src/signaling/greeting-client.ts';
@@ -73,6 +74,17 @@ test('wildcards are not announced: clients ask where they reached the server', a
   expect(stun).toEqual({ addresses: [], ports: [expect.any(Number)] });
   const { seen, own } = await ask(world, '127.0.0.1', stun?.ports[0] ?? 0);
   expect(seen).toBe(own);
+});
+
+test('by default each address of the machine answers from itself, and none is announced', async ({
+  world,
+}) => {
+  const server = await world.server({ config: 'stun: { ports: [0] }', stun: true });
+  const { stun } = await greetingOf(server.url);
+  expect(stun).toEqual({ addresses: [], ports: [expect.any(Number)] });
+  const own = Object.values(networkInterfaces()).flatMap((infos = []) => infos);
+  const asked = own.filter(({ address, family }) => family === 'IPv4' && !address.startsWith('169.254.'));
+  for (const { address } of asked) await ask(world, address, stun?.ports[0] ?? 0);
 });
 
 test('--no-stun, or the file, turns it off', async ({ world }) => {

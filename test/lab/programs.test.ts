@@ -110,4 +110,21 @@ describeLab('the programs', () => {
     const unasked = JSON.parse((await nat(lab, 'a', ...flags, '--no-port-mapping')).stdout);
     expect(unasked.port_mapping).toBeNull();
   });
+
+  test('a network that goes away ends nothing, and is told when it is back', async () => {
+    const lab = await build({ a: { kind: 'port-restricted' } });
+    await startServer(lab);
+    const tunnel = await startPublisher(lab, 'a');
+    await network(tunnel, () => true);
+    await lab.check('a', ['ip', 'link', 'set', 'eth0', 'down']);
+    await network(tunnel, ({ udp_blocked }) => udp_blocked, 20_000);
+    const { code, stdout } = await nat(lab, 'a', '--stun', '45.80.9.10', '--json');
+    expect([code, JSON.parse(stdout).servers]).toMatchObject([0, [{ status: 'silent' }]]);
+    const told = networks(tunnel).length;
+    const up = 'ip link set eth0 up\nip route replace default via 192.168.1.1';
+    await lab.check('a', ['sh', '-eu'], up);
+    const back = await tunnel.output(() => networks(tunnel).slice(told)[0], 20_000);
+    expect(back).toMatchObject({ type: 'port-restricted-cone', udp_blocked: false });
+    expect(tunnel.over).toBe(false);
+  });
 });

@@ -196,17 +196,22 @@ describe('several servers', () => {
     });
   });
 
-  test('one that lies is outvoted, wherever it stands, and named', () => {
-    forSeeds(10, (_, seed) => {
+  test.each([
+    ['less trusted than another', 1],
+    ['the most trusted, against two', 0],
+  ])('one that lies, %s, costs nothing but itself, and is named', (_, place) => {
+    forSeeds(10, (_random, seed) => {
       const world = new DiscoveryWorld(seed, { filtering: 'address-dependent' });
       const lie = { lie: () => ({ address: '66.66.66.66', port: 6666 }) };
-      const liar = world.internet.addStunServer({ addresses: ['45.80.20.1'], ports: [3478] }, lie);
-      const outcome = world.discover([liar.endpoints, world.server.endpoints]);
-      expect(outcome.report).toMatchObject({
-        type: 'restricted-cone',
-        public_address: PUBLIC_ADDRESS,
-        servers: [{ status: 'contradicted' }, { status: 'answered' }],
-      });
+      const liar = world.internet.addStunServer(OTHER, lie);
+      const third = world.internet.addStunServer({ addresses: ['45.80.30.1'], ports: [3478] });
+      const servers = [world.server.endpoints, ...(place === 0 ? [third.endpoints] : [])];
+      servers.splice(place, 0, liar.endpoints);
+      const { report } = world.discover(servers);
+      expect(report).toMatchObject({ type: 'restricted-cone', public_address: PUBLIC_ADDRESS });
+      expect(report.servers.map(({ status }) => status === 'contradicted')).toEqual(
+        servers.map((__, index) => index === place),
+      );
     });
   });
 
@@ -306,4 +311,35 @@ test('it asks little of anybody', () => {
     expect(socketsUsed).toBeLessThanOrEqual(16);
     expect(world.sent).toBeLessThan(130);
   });
+});
+
+describe('a NAT that keeps the port for the first destination only', () => {
+  const mapping = 'address-and-port-dependent' as const;
+  const far = (latency: number) => {
+    const world = new DiscoveryWorld(1, { mapping, allocation: { pattern: 'preserving' } });
+    world.internet.latencyMs = latency;
+    return world.discover();
+  };
+
+  test.each([5, 20, 40, 100, 200, 300])('is not mistaken for another, at %i ms one way', (latency) => {
+    const { report, mappedAfter } = far(latency);
+    expect(report).toMatchObject({ type: 'symmetric', public_address: PUBLIC_ADDRESS });
+    expect(mappedAfter).toBeLessThanOrEqual(Math.max(500, 2 * latency + 10));
+  });
+});
+
+test('no server can aim us at somebody else: neither below port 1024 nor away from our own address', () => {
+  for (const port of [53, 9999]) {
+    const world = new DiscoveryWorld(1, {});
+    const visited = new Set<string>();
+    world.internet.onPacket = ({ to }) => {
+      visited.add(`${to.address}:${to.port}`);
+      return undefined;
+    };
+    let answers = 0;
+    // At first it tells the truth, and later it names a victim.
+    world.server.manners.lie = (mapped) => (++answers > 8 ? { address: '45.80.77.7', port } : mapped);
+    world.discover();
+    expect([...visited].filter((to) => to.startsWith('45.80.77.7'))).toEqual([]);
+  }
 });

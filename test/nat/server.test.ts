@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import os, { type NetworkInterfaceInfo } from 'node:os';
 import stun from 'stun';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { silentLogger } from '../../src/log.ts';
 import { measure } from '../../src/nat/client.ts';
 import { startStunServer } from '../../src/nat/server.ts';
@@ -15,9 +16,10 @@ const closers: (() => void)[] = [];
 
 afterEach(() => {
   for (const close of closers.splice(0)) close();
+  vi.restoreAllMocks();
 });
 
-async function start(addresses: string[], ports = [0, 0]) {
+async function start(addresses?: string[], ports = [0, 0]) {
   const server = await startStunServer({ addresses, ports }, systemRuntime, silentLogger);
   closers.push(() => server.close());
   return server;
@@ -67,6 +69,52 @@ test('a wildcard answers and is not announced', async () => {
   expect([addresses, ports.length]).toEqual([[], 2]);
   const answer = await ask(await open(), { address: '127.0.0.1', port: ports[1] ?? 0 }, request());
   expect(answer.message && otherAddress(answer.message)).toBeUndefined();
+});
+
+/** Makes the system list these as the machine's own. */
+function pretendToHave(...addresses: string[]): void {
+  const infos = addresses.map((address) => ({ address, family: 'IPv4', cidr: `${address}/8` }));
+  vi.spyOn(os, 'networkInterfaces').mockReturnValue({ lo: infos as NetworkInterfaceInfo[] });
+}
+
+test('by default each address answers from itself, and none is announced or offers another', async () => {
+  pretendToHave('127.0.0.1', '127.0.0.2', '127.0.0.3');
+  const { addresses, ports } = await start();
+  expect([addresses, ports.length]).toEqual([[], 2]);
+  const socket = await open();
+  for (const address of ['127.0.0.1', '127.0.0.2', '127.0.0.3']) {
+    for (const port of ports) {
+      const { message, from } = await ask(socket, { address, port }, request());
+      expect(from).toEqual({ address, port });
+      expect([...(message?.attributes.keys() ?? [])]).not.toContain(ATTRIBUTE.otherAddress);
+    }
+  }
+  const change = encodeChangeRequest({ address: true, port: true });
+  const to = { address: '127.0.0.2', port: ports[0] ?? 0 };
+  const refused = await ask(
+    socket,
+    to,
+    request([ATTRIBUTE.changeRequest, change], [ATTRIBUTE.software, Buffer.alloc(64)]),
+  );
+  expect([refused.message?.class, refused.from]).toEqual(['error', to]);
+});
+
+test('an address that went away since it was listed is left out, unless it was asked for or is the last', async () => {
+  pretendToHave('192.0.2.77', '127.0.0.1', '192.0.2.78');
+  const { ports } = await start();
+  expect(ports).toHaveLength(2);
+  const answer = await ask(await open(), { address: '127.0.0.1', port: ports[1] ?? 0 }, request());
+  expect(answer.message?.class).toBe('success');
+  await expect(start(['127.0.0.1', '192.0.2.77'])).rejects.toMatchObject({ code: 'listen_failed' });
+  pretendToHave('192.0.2.77', '192.0.2.78');
+  await expect(start()).rejects.toMatchObject({ code: 'listen_failed' });
+});
+
+test('by default a port that is taken at one address is taken', async () => {
+  pretendToHave('127.0.0.1', '127.0.0.2');
+  const taken = await UdpSocket.open({ family: 4, host: '127.0.0.2' });
+  closers.push(() => taken.close());
+  await expect(start(undefined, [taken.local.port])).rejects.toMatchObject({ code: 'port_in_use' });
 });
 
 test('other addresses may be announced', async () => {

@@ -181,17 +181,46 @@ describe('filtering', () => {
 describe('a server that lies', () => {
   const grid = [A, A2, B, B2].map((to) => [to, '1.2.3.4:5000'] as const);
 
-  test('about the port is outvoted by two addresses, and the verdict is that of the others', () => {
+  test('about the port is not believed against two addresses of a more trusted one', () => {
     const samples = samplesOf(grid, [['9.9.9.9:3478', '1.2.3.4:6666']]);
     expect([...contradictedServers(samples)]).toEqual([1]);
     expect(judge(observed(samples))).toMatchObject({ type: 'cone', reflexive: { port: 5000 } });
   });
 
+  test('is outvoted by two others, even the most trusted, and however many addresses it has', () => {
+    const liar = ['9.9.9.9:3478', '9.9.9.9:3479', '9.9.9.8:3478'].map((to) => [to, '6.6.6.6:666'] as const);
+    const samples = samplesOf(liar, [[A, '1.2.3.4:5000']], [[B, '1.2.3.4:5000']]);
+    expect([...contradictedServers(samples)]).toEqual([0]);
+    expect(judge(observed(samples))).toMatchObject({ type: 'cone', reflexive: { port: 5000 } });
+  });
+
+  test.each([
+    ['one address', grid.slice(0, 2)],
+    ['two addresses', grid],
+  ])('about the address, with two of its own, changes nothing beside a trusted one with %s', (_, own) => {
+    const liar = ['9.9.9.9:3478', '9.9.9.8:3479'].map((to) => [to, '6.6.6.6:666'] as const);
+    const samples = samplesOf(own, liar);
+    expect([...contradictedServers(samples)]).toEqual([1]);
+    expect(judge(observed(samples))).toMatchObject({ type: 'cone', reflexive: { address: '1.2.3.4' } });
+  });
+
   test('about the address is outvoted even where ports differ', () => {
-    const symmetric = [A, A2, B, B2].map((to, i) => [to, `1.2.3.4:${5000 + i}`] as const);
-    const samples = samplesOf([['9.9.9.9:3478', '6.6.6.6:5000']], symmetric);
+    const symmetric = (to: string, port: number) => [[to, `1.2.3.4:${port}`] as const];
+    const samples = samplesOf([['9.9.9.9:3478', '6.6.6.6:5000']], symmetric(A, 1025), symmetric(B, 1026));
     expect([...contradictedServers(samples)]).toEqual([0]);
     expect(judge(observed(samples)).reflexive?.address).toBe('1.2.3.4');
+  });
+
+  test('is not one behind whose back a NAT with several public addresses takes another', () => {
+    const samples = samplesOf(
+      [
+        [A, '1.2.3.4:5000'],
+        [B, '1.2.3.5:5000'],
+      ],
+      [['9.9.9.9:3478', '1.2.3.4:5000']],
+    );
+    expect(contradictedServers(samples).size).toBe(0);
+    expect(judge(observed(samples)).type).toBe('symmetric');
   });
 
   test('is not found where it is one word against another', () => {

@@ -11,7 +11,11 @@ import { VirtualRuntime } from '../support/virtual-runtime.ts';
 function watched() {
   const runtime = new VirtualRuntime();
   const machine = { interfaces: 'eth0 192.168.1.2/24', route: '192.168.1.2', slept: 0, taken: 0 };
-  const world: { snapshot: () => Promise<NetworkSnapshot> } = { snapshot: async () => ({ ...machine }) };
+  const seen = (): NetworkSnapshot => ({
+    interfaces: machine.interfaces,
+    routes: new Map([['45.80.9.10', machine.route]]),
+  });
+  const world: { snapshot: () => Promise<NetworkSnapshot> } = { snapshot: async () => seen() };
   const changes: NetworkChange[] = [];
   const monitor = new NetworkMonitor(
     {
@@ -31,7 +35,7 @@ function watched() {
       await new Promise(setImmediate);
     }
   };
-  return { runtime, machine, world, changes, monitor, pass };
+  return { runtime, machine, seen, world, changes, monitor, pass };
 }
 
 describe('a network monitor', () => {
@@ -159,11 +163,11 @@ describe('a network monitor', () => {
   });
 
   it('uses nothing of a snapshot that comes too late', async () => {
-    const { changes, monitor, machine, world, runtime, pass } = watched();
+    const { changes, monitor, machine, seen, world, runtime, pass } = watched();
     monitor.start();
     await pass(1000);
-    world.snapshot = () =>
-      new Promise((resolve) => runtime.setTimer(3000, () => resolve({ ...machine, route: 'another' })));
+    machine.route = 'another';
+    world.snapshot = () => new Promise((resolve) => runtime.setTimer(3000, () => resolve(seen())));
     await pass(60_000);
     // Each 7 s: an interval and the longest wait.
     expect(machine.taken).toBe(1 + 8);
@@ -184,8 +188,18 @@ describe('a network monitor', () => {
     monitor.stop();
   });
 
+  it('compares the ways to destinations that are the same', async () => {
+    const { changes, monitor, world, seen, pass } = watched();
+    monitor.start();
+    await pass(6000);
+    world.snapshot = async () => ({ ...seen(), routes: new Map([['45.80.9.11', 'elsewhere']]) });
+    await pass(20_000);
+    expect(changes).toEqual([]);
+    monitor.stop();
+  });
+
   it('leaves no timer behind, also when it is stopped during a snapshot', async () => {
-    const { changes, monitor, machine, world, runtime, pass } = watched();
+    const { changes, monitor, machine, seen, world, runtime, pass } = watched();
     monitor.start();
     await pass(1000);
     let deliver: (seen: NetworkSnapshot) => void = () => {};
@@ -193,7 +207,8 @@ describe('a network monitor', () => {
     await pass(4500);
     monitor.stop();
     expect(runtime.pendingTimers).toBe(0);
-    deliver({ ...machine, route: 'another' });
+    machine.route = 'another';
+    deliver(seen());
     await pass(20_000);
     monitor.start();
     expect(runtime.pendingTimers).toBe(0);
@@ -207,6 +222,9 @@ it('a snapshot of this machine is the same twice', async () => {
     { address: '::1', port: 9 },
   ];
   const first = await networkSnapshot(destinations);
-  expect(first.route).toBe('127.0.0.1\n::1');
+  expect([...first.routes]).toEqual([
+    ['127.0.0.1', '127.0.0.1'],
+    ['::1', '::1'],
+  ]);
   expect(await networkSnapshot(destinations)).toEqual(first);
 });

@@ -1,5 +1,6 @@
+import dgram from 'node:dgram';
 import { EventEmitter, once } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { type RawSocket, UdpSocket } from '../../src/net/udp-socket.ts';
 
@@ -197,9 +198,23 @@ describe.each([
     }));
 });
 
-it('says when the address is not of this machine', async () => {
+it('says when the address is not of this machine, and leaves nothing open', async () => {
+  const create = vi.spyOn(dgram, 'createSocket');
   const opened = UdpSocket.open({ family: 4, host: '8.8.8.8' });
   await expect(opened).rejects.toMatchObject({ code: 'listen_failed' });
+  const raw: dgram.Socket = create.mock.results[0]?.value;
+  create.mockRestore();
+  expect(() => raw.address()).toThrow('Not running');
+});
+
+it('survives an error that comes after it was bound', async () => {
+  const create = vi.spyOn(dgram, 'createSocket');
+  const socket = await UdpSocket.open({ family: 4, host: '127.0.0.1' });
+  const raw: dgram.Socket = create.mock.results[0]?.value;
+  create.mockRestore();
+  raw.emit('error', new Error('ECONNREFUSED'));
+  expect(raw.address().port).toBe(socket.local.port);
+  socket.close();
 });
 
 it('takes the same port for both families', async () => {

@@ -87,7 +87,7 @@ export class DiscoveryWorld {
     const elapsed = runtime.now() - startedAt;
     driver.stop();
     for (const socket of sockets.values()) socket.close();
-    const report = reportOf(findingsOf(discovery, named, localAddress, elapsed), {});
+    const report = reportOf(findingsOf(discovery, named, localAddress, elapsed), undefined);
     return { report, elapsed, mappedAfter: discovery.mappedAfter, socketsUsed: sockets.size };
   }
 }

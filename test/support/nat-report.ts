@@ -17,6 +17,7 @@ export function natReport(changes: Partial<NatReport> = {}): NatReport {
     local_address: '192.168.1.20',
     ipv6: null,
     port_mapping: null,
+    port_mapping_asked: true,
     port_mapping_refusal: null,
     servers: [{ server: 'u.example:3478', status: 'answered', rtt_ms: 12.3 }],
     mapping_ms: 40,

@@ -1,8 +1,9 @@
 import type { NatReport } from '../../index.ts';
 
 /**
- * Why no STUN server was heard. `blocked`: several are silent, so UDP does not get through. `closed`: a machine answered that
- * nobody listens, so UDP does get through. `silent`: only one was asked, so it may be either. `unasked`: there was nobody to ask.
+ * Why no STUN server was heard. `blocked`: several hosts, none of which answers, so UDP does not get through: a firewall here may
+ * drop it in silence, or refuse it in their names. `closed`: the only host refused, so UDP does get through and nobody listens.
+ * `silent`: only one was asked, so it may be either. `unasked`: there was nobody to ask.
  */
 export type Outage = 'blocked' | 'closed' | 'silent' | 'unasked';
 
@@ -10,9 +11,9 @@ export type Outage = 'blocked' | 'closed' | 'silent' | 'unasked';
 export function outageOf({ servers }: NatReport): Outage | undefined {
   const fared = new Set(servers.map(({ status }) => status));
   if (fared.has('answered') || fared.has('contradicted')) return undefined;
-  if (fared.has('refused')) return 'closed';
-  const silent = servers.filter(({ status }) => status === 'silent');
-  const hosts = new Set(silent.map(({ server }) => server.replace(/:\d+$/, '')));
+  const asked = servers.filter(({ status }) => status !== 'unreachable');
+  const hosts = new Set(asked.map(({ server }) => server.replace(/:\d+$/, '')));
+  if (hosts.size === 0) return 'unasked';
   if (hosts.size > 1) return 'blocked';
-  return hosts.size === 1 ? 'silent' : 'unasked';
+  return fared.has('refused') ? 'closed' : 'silent';
 }

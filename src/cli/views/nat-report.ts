@@ -11,6 +11,7 @@ import type { Output } from '../context.ts';
 import { formatSeconds, paint, printable, shortName, wrap } from './format.ts';
 import { adviseOn } from './nat-advice.ts';
 import { describeNetwork } from './nat-headline.ts';
+import { outageOf } from './nat-outage.ts';
 import type { NatQuestion } from './view.ts';
 
 /** The friends of the table. Their own `underpass nat` tells them which they are. */
@@ -68,8 +69,9 @@ export function describeNat(report: NatReport, question: NatQuestion, output: Ou
 function factsOf(report: NatReport, question: NatQuestion): string[] {
   const { public_address, local_address, ipv6, hairpin, cgnat, servers, elapsed_ms } = report;
   const width = Math.max(0, ...servers.map(({ server }) => shortName(server).length));
+  const blocked = outageOf(report) === 'blocked';
   const fared = servers.map(
-    (server) => `${shortName(server.server).padEnd(width)}  ${describeServer(server)}`,
+    (server) => `${shortName(server.server).padEnd(width)}  ${describeServer(server, blocked)}`,
   );
   const facts: [name: string, ...lines: string[]][] = [
     ['public address', printable(public_address ?? 'not known')],
@@ -87,23 +89,25 @@ function factsOf(report: NatReport, question: NatQuestion): string[] {
 }
 
 function describePortMapping(report: NatReport, question: NatQuestion): string {
-  const { port_mapping, port_mapping_refusal: refusal, cgnat } = report;
-  if (!question.portMapping) return 'not asked for (--no-port-mapping)';
+  const { port_mapping, port_mapping_asked, port_mapping_refusal: refusal, cgnat } = report;
   if (refusal !== null) return `refused by ${PROTOCOLS[refusal.protocol]}: ${REFUSALS[refusal.reason]}`;
-  if (port_mapping === null) return 'no answer from the router (UPnP, NAT-PMP, PCP)';
+  if (port_mapping === null) {
+    if (port_mapping_asked) return 'no answer from the router (UPnP, NAT-PMP, PCP)';
+    return `not asked for${question.portMapping ? ', no router was found' : ' (--no-port-mapping)'}`;
+  }
   const { protocol, external_address } = port_mapping;
   const use = cgnat && !verdictOf(report).port_mapped ? ', of no use behind another NAT' : '';
   return `${printable(external_address)}, by ${PROTOCOLS[protocol]}${use}`;
 }
 
-function describeServer({ status, rtt_ms }: NatReport['servers'][number]): string {
+function describeServer({ status, rtt_ms }: NatReport['servers'][number], blocked: boolean): string {
   switch (status) {
     case 'answered':
       return rtt_ms === null ? 'answered' : `answered in ${formatSeconds(rtt_ms / 1000)}`;
     case 'silent':
       return 'silent';
     case 'refused':
-      return 'refused, nobody listens there';
+      return blocked ? 'refused, as by a firewall' : 'refused, nobody listens there';
     case 'unreachable':
       return 'unreachable';
     case 'contradicted':

@@ -44,7 +44,7 @@ export type CommandEvent =
 
 /** What the user told the measurement of the NAT not to do. */
 export interface NatQuestion {
-  /** Whether the router was asked to forward a port. */
+  /** Whether a router may be asked to forward a port. */
   readonly portMapping: boolean;
 }
 

@@ -47,10 +47,13 @@ export class PortMapper {
     return all.find(({ reason }) => reason === 'no-external-address') ?? all[0];
   }
 
-  /** Call it once. Resolves with the mapping, or with undefined when no protocol has led to one in its time. Never rejects. */
+  /**
+   * Call it once. Resolves with the mapping, or with undefined when no protocol has led to one in its time, or it is closed. Never
+   * rejects.
+   */
   async start(): Promise<PortMapping | undefined> {
     const { gateway, localAddress } = this.#options;
-    return isIPv4(gateway) && isIPv4(localAddress) ? this.#try() : undefined;
+    return !this.#closed && isIPv4(gateway) && isIPv4(localAddress) ? this.#try() : undefined;
   }
 
   /** Gives the mapping back; at most 450 ms. Never rejects. */

@@ -7,7 +7,7 @@ export type Answer =
   | { readonly type: 'refused'; readonly refusal: Refusal }
   /** The router does not speak this protocol. */
   | { readonly type: 'absent' }
-  /** It does, and can be asked for a mapping now. */
+  /** It does, and can be asked for a mapping from now on. */
   | { readonly type: 'ready' }
   | { readonly type: 'deleted' };
 
@@ -16,9 +16,7 @@ export interface Dialect {
   readonly protocol: 'pcp' | 'nat-pmp';
   /** Whether a mapping can be asked for already. */
   readonly ready: boolean;
-  /** Whether one has been asked for, so that the router may hold it. */
-  readonly asked: boolean;
-  /** Forgets what the router has said. */
+  /** Forgets what the router has said: it may be another by now. */
   reset(): void;
   /** A question that changes nothing in the router, where the protocol needs one. */
   probe(): Buffer | undefined;

@@ -26,7 +26,8 @@ export type IgdOutcome =
   | { readonly ok: true; readonly external: Endpoint; readonly lifetime: number }
   | { readonly ok: false; readonly refusal: Refusal };
 
-/** WANIPConnection:2 section 2.5. */
+/** WANIPConnection:2 section 2.5; "action failed" is all that a router without an address has to say when it is asked for it. */
+const ACTION_FAILED = 501;
 const CONFLICT = 718;
 const ONLY_PERMANENT_LEASES = 725;
 
@@ -46,24 +47,26 @@ export class IgdMapping {
   }
 
   /**
-   * Makes the mapping, or renews it. A router can have several connections: the first that has an address counts. Rejects as
-   * `CallIgd` does.
+   * Makes the mapping, or renews it. A router can have several connections: the first that has an address counts, and one that
+   * does not tell may have one. Rejects as `CallIgd` does.
    */
   async map(services: readonly IgdService[], signal: AbortSignal): Promise<IgdOutcome> {
     let no = noExternalAddress('upnp');
     for (const service of services) {
       const answer = await this.#call(service, getExternalAddress, signal);
       if (answer.ok && answer.external !== undefined) return this.#add(service, answer.external, signal);
-      if (!answer.ok) no = noExternalAddress('upnp', answer.code);
+      if (!answer.ok && no.reason === 'no-external-address') no = withoutAddress(answer.code);
     }
     return { ok: false, refusal: no };
   }
 
-  /** Deletes the mapping, if there may be one. Rejects as `CallIgd` does. */
-  async release(signal: AbortSignal): Promise<void> {
-    const held = this.#held;
-    this.#held = undefined;
-    if (held) await this.#call(held.service, deletePortMapping(held.port), signal);
+  /** Deletes the mapping, if there may be one. Returns whether there is none any more. Rejects as `CallIgd` does. */
+  async release(signal: AbortSignal): Promise<boolean> {
+    if (!this.#held) return true;
+    const { service, port } = this.#held;
+    const { ok } = await this.#call(service, deletePortMapping(port), signal);
+    if (ok) this.#held = undefined;
+    return ok;
   }
 
   async #add(service: IgdService, address: string, signal: AbortSignal): Promise<IgdOutcome> {
@@ -72,6 +75,8 @@ export class IgdMapping {
     let lease = LIFETIME;
     let conflicts = 0;
     for (;;) {
+      // Or a port that is never asked for would be deleted.
+      signal.throwIfAborted();
       this.#held = { service, port: externalPort };
       const action = addPortMapping({ externalPort, internalPort, client, lease });
       const answer = await this.#call(service, action, signal);
@@ -88,4 +93,8 @@ export class IgdMapping {
       }
     }
   }
+}
+
+function withoutAddress(code: number): Refusal {
+  return code === ACTION_FAILED ? noExternalAddress('upnp', code) : refusal('upnp', code);
 }

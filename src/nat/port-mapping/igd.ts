@@ -1,3 +1,4 @@
+import { scopeOf } from '../../net/ip.ts';
 import { urlOnGateway } from './ssdp.ts';
 import { findAll, parseXml, textOf } from './xml.ts';
 
@@ -93,7 +94,10 @@ export function encodeAction(service: IgdService, action: IgdAction): string {
   );
 }
 
-/** `external` only where it was asked for and is an IPv4 address. `code`: UPnP's error, 0 for an answer that is none. */
+/**
+ * `external`: the IPv4 address that was asked for; undefined where the router has none that the internet can reach, or was asked
+ * for something else. `code`: UPnP's error, 0 for an answer that is none.
+ */
 export type IgdAnswer =
   | { readonly ok: true; readonly external: string | undefined }
   | { readonly ok: false; readonly code: number };
@@ -106,7 +110,9 @@ export function readAnswer(action: IgdAction, status: number, document: string):
   const [response] = root ? findAll(root, `${action.name.toLowerCase()}response`) : [];
   if (status === 200 && response) {
     const external = textOf(response, 'newexternalipaddress') ?? '';
-    return { ok: true, external: IPV4.test(external) && external !== '0.0.0.0' ? external : undefined };
+    if (external === '') return { ok: true, external: undefined };
+    if (!IPV4.test(external)) return { ok: false, code: 0 };
+    return { ok: true, external: scopeOf(external) === 'global' ? external : undefined };
   }
   const code = root ? (textOf(root, 'errorcode') ?? '') : '';
   return { ok: false, code: /^\d{1,5}$/.test(code) ? Number(code) : 0 };

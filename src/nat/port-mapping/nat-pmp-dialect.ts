@@ -9,12 +9,14 @@ import {
 } from './nat-pmp.ts';
 import { noExternalAddress, refusal } from './refusal.ts';
 
-/** NAT-PMP tells the external address and the external port in two answers. */
+/**
+ * NAT-PMP tells the external address and the external port in two answers. A mapping is asked for only after the address has been
+ * heard, and so is a renewal: its answer would otherwise be read together with an address that is no longer the router's.
+ */
 export class NatPmpDialect implements Dialect {
   readonly protocol = 'nat-pmp';
   readonly #internalPort: number;
   #externalAddress: string | undefined;
-  #asked = false;
 
   constructor(internalPort: number) {
     this.#internalPort = internalPort;
@@ -24,13 +26,8 @@ export class NatPmpDialect implements Dialect {
     return this.#externalAddress !== undefined;
   }
 
-  get asked(): boolean {
-    return this.#asked;
-  }
-
   reset(): void {
     this.#externalAddress = undefined;
-    this.#asked = false;
   }
 
   probe(): Buffer {
@@ -38,7 +35,6 @@ export class NatPmpDialect implements Dialect {
   }
 
   ask(suggested: Endpoint, lifetime: number): Buffer {
-    this.#asked = true;
     return encodeMapRequest({
       internalPort: this.#internalPort,
       suggestedPort: suggested.port,
@@ -66,14 +62,15 @@ export class NatPmpDialect implements Dialect {
     }
   }
 
-  #hear(address: string): Answer {
+  #hear(address: string): Answer | undefined {
     if (address === '0.0.0.0') return { type: 'refused', refusal: noExternalAddress('nat-pmp') };
+    const heard = this.ready;
     this.#externalAddress = address;
-    return { type: 'ready' };
+    return heard ? undefined : { type: 'ready' };
   }
 
   #granted(answer: Extract<NatPmpResponse, { type: 'mapped' }>): Answer | undefined {
-    if (!this.#asked || answer.internalPort !== this.#internalPort) return undefined;
+    if (answer.internalPort !== this.#internalPort) return undefined;
     if (answer.lifetime === 0) return { type: 'deleted' };
     if (answer.externalPort === 0 || this.#externalAddress === undefined) return undefined;
     const external = { address: this.#externalAddress, port: answer.externalPort };

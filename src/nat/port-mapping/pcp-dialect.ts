@@ -7,7 +7,6 @@ import { noExternalAddress, refusal } from './refusal.ts';
 export class PcpDialect implements Dialect {
   readonly protocol = 'pcp';
   readonly ready = true;
-  #asked = false;
   readonly #client: string;
   readonly #internalPort: number;
   readonly #nonce: Buffer;
@@ -19,12 +18,8 @@ export class PcpDialect implements Dialect {
     this.#nonce = nonce;
   }
 
-  get asked(): boolean {
-    return this.#asked;
-  }
-
   reset(): void {
-    this.#asked = false;
+    // Each of its answers says everything.
   }
 
   probe(): undefined {
@@ -32,7 +27,6 @@ export class PcpDialect implements Dialect {
   }
 
   ask(suggested: Endpoint, lifetime: number): Buffer {
-    this.#asked = true;
     return this.#encode({ suggested, lifetime });
   }
 

@@ -40,8 +40,9 @@ export class RouterClient {
     return this.#machine.refusals;
   }
 
-  /** Asks for a mapping, for at most 250 ms, and then keeps it. Never rejects. */
-  ask(): Promise<PortMapping | undefined> {
+  /** Asks for a mapping, for at most 250 ms or until it is released, and then keeps it. Never rejects. */
+  async ask(): Promise<PortMapping | undefined> {
+    if (this.#releasing) return undefined;
     return new Promise((resolve) => {
       this.#asked = resolve;
       this.#open((now) => this.#machine.start(now));
@@ -52,6 +53,7 @@ export class RouterClient {
   release(): Promise<void> {
     this.#releasing ??= new Promise((resolve) => {
       this.#released = resolve;
+      this.#asked?.(undefined);
       this.#input((now) => this.#machine.release(now));
     });
     return this.#releasing;
@@ -89,7 +91,6 @@ export class RouterClient {
         this.#settle(undefined);
         break;
       case 'released':
-        this.#asked?.(undefined);
         this.#close();
         this.#driver.stop();
         this.#released?.();

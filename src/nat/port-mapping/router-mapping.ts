@@ -60,6 +60,8 @@ export class RouterMapping implements Machine<RouterMappingOutput> {
   readonly #localPort: number;
   readonly #dialects: readonly Dialect[];
   readonly #outputs: RouterMappingOutput[] = [];
+  /** In which of them the router was asked for a mapping and may hold one, for all that we have heard. */
+  readonly #owed = new Set<Dialect>();
   #refusals: Refusal[] = [];
   #round: Round | undefined;
   #held: Held | undefined;
@@ -80,20 +82,14 @@ export class RouterMapping implements Machine<RouterMappingOutput> {
   start(now: Instant): void {
     if (this.#round || this.#held) return;
     this.#refusals = [];
-    for (const dialect of this.#dialects) dialect.reset();
     this.#begin('asking', this.#dialects, now);
   }
 
-  /** Gives the mapping back, or what may have become one unheard: `released` follows within 300 ms. */
+  /** Gives the mapping back, and what may have become one unheard: `released` follows within 300 ms. */
   release(now: Instant): void {
     if (this.#round?.kind === 'releasing') return;
-    const open = this.#held ? [this.#held.dialect] : [...(this.#round?.open ?? [])];
     this.#held = undefined;
-    this.#begin(
-      'releasing',
-      open.filter((dialect) => dialect.asked),
-      now,
-    );
+    this.#begin('releasing', [...this.#owed], now);
     this.#endIfAnswered(now);
   }
 
@@ -136,6 +132,7 @@ export class RouterMapping implements Machine<RouterMappingOutput> {
 
   #begin(kind: Round['kind'], dialects: readonly Dialect[], now: Instant): void {
     this.#renewAt = undefined;
+    for (const dialect of dialects) dialect.reset();
     this.#round = { kind, startedAt: now, open: new Set(dialects), sent: 0 };
     this.#sendRound(this.#round);
   }
@@ -161,6 +158,7 @@ export class RouterMapping implements Machine<RouterMappingOutput> {
     const [preferred] = round.open;
     if (!dialect.ready || (dialect !== preferred && round.sent < 2)) return;
     const suggested = this.#held?.external ?? { address: '0.0.0.0', port: this.#localPort };
+    this.#owed.add(dialect);
     this.#send(dialect.ask(suggested, LIFETIME));
   }
 
@@ -169,7 +167,7 @@ export class RouterMapping implements Machine<RouterMappingOutput> {
     const open = round?.open.has(dialect) ?? false;
     if (answer.type === 'granted') {
       // Also when nobody asked: so PCP tells that something has changed (RFC 6887 section 14.2).
-      const ours = this.#held ? this.#held.dialect === dialect : open;
+      const ours = this.#held ? this.#held.dialect === dialect : open && this.#owed.has(dialect);
       if (ours && round?.kind !== 'releasing') this.#hold(dialect, answer, now);
       return;
     }
@@ -177,7 +175,7 @@ export class RouterMapping implements Machine<RouterMappingOutput> {
     if (!round || !open) return;
     const releasing = round.kind === 'releasing';
     if (answer.type === 'ready') {
-      if (round.kind === 'asking' && !dialect.asked) this.#askIfTurn(round, dialect);
+      if (!releasing) this.#askIfTurn(round, dialect);
     } else if (answer.type !== 'deleted' || releasing) {
       if (answer.type === 'refused' && !releasing) this.#refusals.push(answer.refusal);
       this.#ruleOut(round, dialect, now);
@@ -198,9 +196,10 @@ export class RouterMapping implements Machine<RouterMappingOutput> {
 
   #ruleOut(round: Round, dialect: Dialect, now: Instant): void {
     round.open.delete(dialect);
+    this.#owed.delete(dialect);
     if (round.kind === 'renewing') this.#held = undefined;
     const [next] = round.open;
-    if (round.kind === 'asking' && next && !next.asked) this.#askIfTurn(round, next);
+    if (round.kind === 'asking' && next && !this.#owed.has(next)) this.#askIfTurn(round, next);
     this.#endIfAnswered(now);
   }
 
@@ -216,6 +215,7 @@ export class RouterMapping implements Machine<RouterMappingOutput> {
       this.#renewAt = Math.min(now + renewalDelay(this.#held.endsAt - now), this.#held.endsAt);
     } else {
       this.#held = undefined;
+      this.#owed.clear();
       this.#outputs.push({ type: 'unmapped' });
     }
   }

@@ -13,6 +13,8 @@ import type { RouterPath } from './router-client.ts';
 const RENEWAL_TIMEOUT = 5000;
 /** How long giving back may take: the user waits for that. */
 const RELEASE_TIMEOUT = 450;
+/** After which time to delete again what was not there: a router may still be making what we no longer wait for. */
+const SECOND_RELEASE = 200;
 
 /** A UDP port mapping by UPnP-IGD. */
 export class UpnpClient {
@@ -61,9 +63,15 @@ export class UpnpClient {
     this.#released = true;
     this.#timer?.cancel();
     this.#renewing?.end();
-    const deadline = new Deadline(this.#path.runtime, RELEASE_TIMEOUT);
+    const { runtime } = this.#path;
+    const second = runtime.now() + SECOND_RELEASE;
+    const deadline = new Deadline(runtime, RELEASE_TIMEOUT);
     // A router that does not answer forgets it by itself, unless it knows leases for ever only.
-    await this.#mapping.release(deadline.signal).catch(() => undefined);
+    const remove = () => this.#mapping.release(deadline.signal).catch(() => true);
+    if (!(await remove())) {
+      await new Promise<void>((resolve) => runtime.setTimer(second - runtime.now(), resolve));
+      await remove();
+    }
     deadline.end();
   }
 

@@ -1,12 +1,12 @@
-import { networkInterfaces } from 'node:os';
 import { z } from 'zod';
+import { LOWEST_PORT } from '../../net/endpoint.ts';
 import { MAX_ANNOUNCED } from '../../signaling/stun-schema.ts';
 import * as is from './schema.ts';
 
 /** Where a server answers STUN. */
 export interface StunConfig {
-  /** Where it listens, wildcards among them. */
-  readonly addresses: readonly string[];
+  /** Where it listens, wildcards among them. Undefined: on every address of the machine, of which clients are told none. */
+  readonly addresses: readonly string[] | undefined;
   /** What clients are told in the place of each of `addresses`. */
   readonly publicAddresses: readonly string[] | undefined;
   /** Of UDP; 0 lets the system choose. */
@@ -17,17 +17,20 @@ export interface StunConfig {
 
 const DEFAULT_PORTS = [3478, 3479];
 
+const port = is
+  .port({ zero: true })
+  .refine(
+    (value) => value <= 0 || value >= LOWEST_PORT,
+    `must be 0 or at least ${LOWEST_PORT}, as clients ask no lower port`,
+  );
+
 /** `stun` in a server's file. */
 export const stunSchema = z
   .strictObject({
     enabled: z.boolean().optional(),
     addresses: z.array(is.ipAddress).min(1).max(MAX_ANNOUNCED).optional(),
     public_addresses: z.array(is.ipAddress).optional(),
-    ports: z
-      .array(is.port({ zero: true }))
-      .min(1)
-      .max(MAX_ANNOUNCED)
-      .optional(),
+    ports: z.array(port).min(1).max(MAX_ANNOUNCED).optional(),
   })
   .refine(
     ({ addresses, public_addresses: announced }) =>
@@ -42,15 +45,9 @@ export function toStunConfig(
 ): StunConfig | undefined {
   if (!(enabled ?? file?.enabled ?? true)) return undefined;
   return {
-    addresses: file?.addresses ?? wildcards(),
+    addresses: file?.addresses,
     publicAddresses: file?.public_addresses,
     ports: file?.ports ?? DEFAULT_PORTS,
     required: file !== undefined,
   };
-}
-
-/** Every address of this machine. `::` cannot be listened on where there is no IPv6. */
-function wildcards(): readonly string[] {
-  const addresses = Object.values(networkInterfaces()).flat();
-  return addresses.some((address) => address?.family === 'IPv6') ? ['0.0.0.0', '::'] : ['0.0.0.0'];
 }

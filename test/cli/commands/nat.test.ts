@@ -43,6 +43,7 @@ test('for a program: the report itself, on one line', async () => {
 
 test('flags become what is measured with', async () => {
   const world = new FakeWorld();
+  world.measured = async () => natReport({ port_mapping_asked: false });
   const trust = ['--insecure', '--server-fingerprint', 'ab'];
   await world.run('nat', '--server', 's:1', '--stun', 'a:1', '--stun', 'b:2', '--no-port-mapping', ...trust);
   expect(world.measurements).toMatchObject([

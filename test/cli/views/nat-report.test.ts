@@ -97,7 +97,15 @@ describe('the first sentence says what the network does', () => {
       'UDP is blocked: no STUN server could be heard (unknown).',
       unheard(['a:1', 'silent'], ['b:1', 'silent']),
     ],
+    [
+      'UDP is blocked: no STUN server could be heard (unknown).',
+      unheard(['a:1', 'refused'], ['b:1', 'refused'], ['c:1', 'silent'], ['d:1', 'unreachable']),
+    ],
     ['STUN ports are closed, so nothing could be measured (unknown).', unheard(['a:1', 'refused'])],
+    [
+      'STUN ports are closed, so nothing could be measured (unknown).',
+      unheard(['a:1', 'refused'], ['a:2', 'silent'], ['b:1', 'unreachable']),
+    ],
     [
       "UDP is blocked here, or the server's STUN ports are closed (unknown).",
       unheard(['a:1', 'silent'], ['a:2', 'silent']),
@@ -143,11 +151,17 @@ describe('the facts', () => {
   });
 
   test('no port mapping was asked for', () => {
-    const text = tell({}, { portMapping: false });
+    const text = tell({ port_mapping_asked: false }, { portMapping: false });
     expect(text).toContain('port mapping    not asked for (--no-port-mapping)\n');
     expect(text).toContain('- Leave out --no-port-mapping;');
     expect(text).not.toContain('Turn on UPnP');
   });
+});
+
+test('no port mapping was asked for, because there was nobody to ask', () => {
+  expect(tell({ port_mapping_asked: false })).toContain(
+    'port mapping    not asked for, no router was found\n',
+  );
 });
 
 describe('the table', () => {
@@ -214,6 +228,10 @@ describe('what would help', () => {
     const blocked = told(unheard(['u.example:3478', 'silent'], ['stun.example:3478', 'silent']));
     expect(blocked).toContain('- Let UDP out of this network');
     expect(blocked).not.toContain('operator');
+    const rejected = told(unheard(['u.example:3478', 'refused'], ['stun.example:3478', 'refused']));
+    expect(rejected).toContain('- Let UDP out of this network');
+    expect(rejected).toContain('u.example:3478 refused, as by a firewall');
+    expect(rejected).not.toMatch(/operator|UDP gets through|nobody listens/);
     const either = told(unheard(['u.example:3478', 'silent']));
     expect(either).toContain('- Ask a second STUN server to tell which: --stun host:port.');
     const elsewhere = told({

@@ -75,9 +75,9 @@ describe('a mapping by UPnP', () => {
     await finish(runtime, made.start());
     await hop(runtime, 10 * MINUTE);
     expect(igd.leases).toHaveLength(2);
-    igd.external = '203.0.113.8';
+    igd.external = '45.80.1.8';
     await hop(runtime, 10 * MINUTE);
-    expect(changes).toEqual([`203.0.113.7:${PORT}`, `203.0.113.8:${PORT}`]);
+    expect(changes).toEqual([`45.80.1.7:${PORT}`, `45.80.1.8:${PORT}`]);
   });
 
   it('outlives a silent router until its time is over, is lost, and comes back with the router', async () => {
@@ -96,10 +96,10 @@ describe('a mapping by UPnP', () => {
       expect(changes).toHaveLength(1);
     }
     for (let elapsed = 0; elapsed < 15; elapsed++) await hop(runtime, MINUTE);
-    expect(changes).toEqual([`203.0.113.7:${PORT}`, undefined]);
+    expect(changes).toEqual([`45.80.1.7:${PORT}`, undefined]);
     igd.hijack = undefined;
     await runUntil(runtime, () => changes.length === 3, 20);
-    expect(changes).toEqual([`203.0.113.7:${PORT}`, undefined, `203.0.113.7:${PORT}`]);
+    expect(changes).toEqual([`45.80.1.7:${PORT}`, undefined, `45.80.1.7:${PORT}`]);
   });
 
   it('is lost when the router refuses to renew it, and nothing is left to wake up for after close', async () => {
@@ -141,7 +141,7 @@ describe('a router without a mapping', () => {
     runtime.advance(4.9 * MINUTE);
     expect(changes).toEqual([]);
     await runUntil(runtime, () => changes.length === 1);
-    expect(changes).toEqual([`203.0.113.7:${PORT}`]);
+    expect(changes).toEqual([`45.80.1.7:${PORT}`]);
     expect(made.refusal).toBeUndefined();
   });
 
@@ -155,7 +155,7 @@ describe('a router without a mapping', () => {
     router.refuses = { pcp: 2, natPmp: 2 };
     runtime.advance(10 * MINUTE);
     await runUntil(runtime, () => changes.length === 3);
-    expect(changes).toEqual([`203.0.113.7:${PORT}`, undefined, `203.0.113.7:${PORT}`]);
+    expect(changes).toEqual([`45.80.1.7:${PORT}`, undefined, `45.80.1.7:${PORT}`]);
     expect(igd.table.size).toBe(1);
   });
 });

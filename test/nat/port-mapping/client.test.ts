@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { silentLogger } from '../../../src/log.ts';
 import { PortMapper, type PortMappingOptions } from '../../../src/nat/port-mapping/client.ts';
 import type { PortMapping } from '../../../src/nat/report.ts';
@@ -65,7 +65,7 @@ describe('a port mapper', () => {
     const router = await openRouter(address);
     const igd = await openIgd(address);
     const { mapper: made, changes } = mapper(address);
-    const mapping = { protocol: 'pcp', external_address: `203.0.113.7:${PORT}` };
+    const mapping = { protocol: 'pcp', external_address: `45.80.1.7:${PORT}` };
     expect(await made.start()).toEqual(mapping);
     expect(changes).toEqual([mapping]);
     expect(router.table.get(PORT)).toBe(PORT);
@@ -80,7 +80,7 @@ describe('a port mapper', () => {
     const router = await openRouter(address);
     router.speaks.pcp = false;
     const { mapper: made } = mapper(address);
-    expect(await made.start()).toEqual({ protocol: 'nat-pmp', external_address: `203.0.113.7:${PORT}` });
+    expect(await made.start()).toEqual({ protocol: 'nat-pmp', external_address: `45.80.1.7:${PORT}` });
     await made.close();
     expect(router.table.size).toBe(0);
   });
@@ -90,7 +90,7 @@ describe('a port mapper', () => {
     const igd = await openIgd(address);
     const { mapper: made, changes } = mapper(address);
     const { result, took } = await timed(made.start());
-    expect(result).toEqual({ protocol: 'upnp', external_address: `203.0.113.7:${PORT}` });
+    expect(result).toEqual({ protocol: 'upnp', external_address: `45.80.1.7:${PORT}` });
     expect(changes).toEqual([result]);
     expect(igd.table.get(PORT)).toBe(`${LOCAL}:${PORT}`);
     expect(igd.leases).toEqual([7200]);
@@ -140,7 +140,7 @@ describe('a port mapper', () => {
 
   it('copes with a local address that is not there', async () => {
     const address = loopbackAddress();
-    const { mapper: made } = mapper(address, { localAddress: '203.0.113.99' });
+    const { mapper: made } = mapper(address, { localAddress: '45.80.1.99' });
     expect(await made.start()).toBeUndefined();
   });
 
@@ -169,9 +169,58 @@ describe('a port mapper', () => {
     expect(igd.table.size).toBe(0);
   });
 
+  it.each([0, 1, 3, 10, 30, 60])('closed after %i ms, leaves nothing mapped', async (delay) => {
+    const [both, upnpOnly] = [loopbackAddress(), loopbackAddress()];
+    const router = await openRouter(both);
+    const igds = [await openIgd(both), await openIgd(upnpOnly)];
+    for (const address of [both, upnpOnly]) {
+      const { mapper: made } = mapper(address);
+      const started = made.start();
+      await new Promise((resolve) => systemRuntime.setTimer(delay, () => resolve(undefined)));
+      await made.close();
+      await started;
+    }
+    expect(router.table.size).toBe(0);
+    for (const igd of igds) expect(igd.table.size).toBe(0);
+  });
+
+  it('closed while it waits for the router, has an answer at once', async () => {
+    const address = loopbackAddress();
+    const silent = createSocket('udp4').bind(5351, address);
+    await once(silent, 'listening');
+    cleanups.push(() => silent.close());
+    const { mapper: made, changes } = mapper(address);
+    const started = made.start();
+    await new Promise((resolve) => systemRuntime.setTimer(30, () => resolve(undefined)));
+    const closed = made.close();
+    const { result, took } = await timed(started);
+    expect(result).toBeUndefined();
+    expect(took).toBeLessThan(100);
+    expect((await timed(closed)).took).toBeLessThan(450);
+    expect(changes).toEqual([]);
+  });
+
+  it('closed while UPnP is busy, has an answer at once, and the router no mapping', async () => {
+    const address = loopbackAddress();
+    const igd = await openIgd(address);
+    igd.addingTime = 150;
+    const { mapper: made } = mapper(address);
+    const started = made.start();
+    await vi.waitFor(() => expect(igd.asked).toContain('AddPortMapping'), { interval: 5 });
+    const closed = made.close();
+    expect((await timed(started)).took).toBeLessThan(100);
+    await Promise.all([closed, vi.waitFor(() => expect(igd.leases).toHaveLength(1))]);
+    expect(igd.table.size).toBe(0);
+  });
+
   it('closed before it is started, it does nothing', async () => {
     const address = loopbackAddress();
+    const router = await openRouter(address);
+    const igd = await openIgd(address);
     const { mapper: made } = mapper(address);
     expect((await timed(made.close())).took).toBeLessThan(100);
+    expect(await made.start()).toBeUndefined();
+    expect(router.seen).toEqual([]);
+    expect(igd.searches).toBe(0);
   });
 });

@@ -10,13 +10,15 @@ const TYPE = 'urn:schemas-upnp-org:service:WANIPConnection:1';
 /** A router that speaks UPnP, on a loopback address of its own. Its fields may be changed at any time. */
 export class FakeIgd {
   readonly address: string;
-  external = '203.0.113.7';
+  external = '45.80.1.7';
   /** Answers to `M-SEARCH`, with the place of the description. */
   locations: (own: string) => string[] = (own) => [own];
   /** Answers a request instead of us. */
   hijack: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
   /** Answers an action with this fault. */
   fault: (action: string) => number | undefined = () => undefined;
+  /** How long it takes to add a mapping, in milliseconds. It does not notice that nobody waits for it any more. */
+  addingTime = 0;
   /** External port to internal address and port. */
   readonly table = new Map<number, string>();
   readonly leases: number[] = [];
@@ -65,6 +67,8 @@ export class FakeIgd {
     }
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece);
+    if (action === 'AddPortMapping' && this.addingTime > 0)
+      await new Promise((resolve) => setTimeout(resolve, this.addingTime));
     const code = this.fault(action) ?? this.#act(action, Buffer.concat(pieces).toString());
     response.statusCode = code === undefined ? 200 : 500;
     const field = `<NewExternalIPAddress>${this.external}</NewExternalIPAddress>`;

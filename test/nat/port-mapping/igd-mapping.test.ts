@@ -26,7 +26,7 @@ function scripted(answer: (call: string, service: IgdService) => IgdAnswer | und
   return { mapping, calls };
 }
 
-const address: IgdAnswer = { ok: true, external: '203.0.113.7' };
+const address: IgdAnswer = { ok: true, external: '45.80.1.7' };
 const done: IgdAnswer = { ok: true, external: undefined };
 const fault = (code: number): IgdAnswer => ({ ok: false, code });
 const asksAddress = (call: string) => call === 'GetExternalIPAddress';
@@ -34,7 +34,7 @@ const asksAddress = (call: string) => call === 'GetExternalIPAddress';
 describe('a mapping by UPnP', () => {
   it('is made, renewed and deleted', async () => {
     const { mapping, calls } = scripted((call) => (asksAddress(call) ? address : done));
-    const made = { ok: true, external: { address: '203.0.113.7', port: 41234 }, lifetime: 7200 };
+    const made = { ok: true, external: { address: '45.80.1.7', port: 41234 }, lifetime: 7200 };
     expect(await mapping.map(one, signal)).toEqual(made);
     expect(await mapping.map(one, signal)).toEqual(made);
     await mapping.release(signal);
@@ -90,6 +90,57 @@ describe('a mapping by UPnP', () => {
       ok: false,
       refusal: { protocol: 'upnp', reason: 'no-external-address', code: 501 },
     });
+  });
+
+  it.each([
+    [501, 'no-external-address'],
+    [606, 'not-authorised'],
+    [401, 'other'],
+    [0, 'other'],
+  ] as const)('is not to be had where the address is answered with %i: %s', async (code, reason) => {
+    const { mapping, calls } = scripted(() => fault(code));
+    const refusal = { protocol: 'upnp', reason, code };
+    expect(await mapping.map(one, signal)).toEqual({ ok: false, refusal });
+    expect(calls).toEqual(['GetExternalIPAddress']);
+  });
+
+  it('fails for want of an address only if no connection can have one', async () => {
+    for (const answers of [
+      [fault(501), fault(606)],
+      [fault(606), fault(501)],
+      [fault(606), done],
+    ]) {
+      const { mapping } = scripted((_, { control }) => answers[control.pathname === '/one' ? 0 : 1]);
+      expect(await mapping.map([service('one'), service('two')], signal)).toEqual({
+        ok: false,
+        refusal: { protocol: 'upnp', reason: 'not-authorised', code: 606 },
+      });
+    }
+  });
+
+  it('is asked for no more once it is aborted', async () => {
+    const abort = new AbortController();
+    const { mapping, calls } = scripted((call) => {
+      if (asksAddress(call)) return address;
+      abort.abort();
+      return fault(718);
+    });
+    await expect(mapping.map(one, abort.signal)).rejects.toThrow('aborted');
+    await mapping.release(signal);
+    expect(calls).toEqual(['GetExternalIPAddress', 'AddPortMapping 41234 7200']);
+  });
+
+  it('is deleted until the router has confirmed that', async () => {
+    let busy = true;
+    const { mapping, calls } = scripted((call) =>
+      asksAddress(call) ? address : call.startsWith('Delete') && busy ? fault(714) : done,
+    );
+    await mapping.map(one, signal);
+    expect(await mapping.release(signal)).toBe(false);
+    busy = false;
+    expect(await mapping.release(signal)).toBe(true);
+    expect(await mapping.release(signal)).toBe(true);
+    expect(calls.filter((call) => call.startsWith('Delete'))).toHaveLength(2);
   });
 
   it('is deleted even if the router never confirmed it', async () => {

@@ -101,9 +101,11 @@ describe('an action', () => {
     const field = (address: string) => `<NewExternalIPAddress>${address}</NewExternalIPAddress>`;
     const read = (address: string) =>
       readAnswer(getExternalAddress, 200, soapResponse(IP1, 'GetExternalIPAddress', field(address)));
-    expect(read('203.0.113.7')).toEqual({ ok: true, external: '203.0.113.7' });
-    for (const none of ['', '0.0.0.0', '256.1.1.1', '01.2.3.4', '1.2.3', '2001:db8::1', 'evil.example'])
-      expect(read(none)).toEqual({ ok: true, external: undefined });
+    expect(read('45.80.1.7')).toEqual({ ok: true, external: '45.80.1.7' });
+    for (const none of ['', '0.0.0.0', '192.168.0.2', '10.1.2.3', '100.64.0.9', '169.254.1.1', '127.0.0.1'])
+      expect(read(none), none).toEqual({ ok: true, external: undefined });
+    for (const broken of ['256.1.1.1', '01.2.3.4', '1.2.3', '2001:db8::1', 'evil.example'])
+      expect(read(broken), broken).toEqual({ ok: false, code: 0 });
     expect(readAnswer(deletePortMapping(1), 200, soapResponse(IP1, 'DeletePortMapping')).ok).toBe(true);
   });
 

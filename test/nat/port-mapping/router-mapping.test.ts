@@ -1,24 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { ensure, forSeeds, mutate } from '../../support/seeds.ts';
-import { GATEWAY, NONCE, PORT, RouterWorld } from './router-world.ts';
+import { GATEWAY, NONCE, PORT, RouterWorld, world } from './router-world.ts';
 import { NAT_PMP_RESULT, natPmpError, natPmpMapped, PCP_RESULT, pcpAnswer } from './virtual-router.ts';
 
 const MINUTE = 60_000;
 const isPcp = (bytes: Buffer) => bytes[0] === 2;
 const asksNatPmp = (bytes: Buffer) => bytes[0] === 0 && bytes[1] === 1;
 
-function world(change: (world: RouterWorld) => void = () => {}): RouterWorld {
-  const made = new RouterWorld();
-  change(made);
-  return made;
-}
-
 describe('asking for a mapping', () => {
   it('prefers PCP, and asks a router that speaks both for one mapping only', () => {
     const w = world();
     w.start();
     w.advance(300);
-    expect(w.events).toEqual([`pcp 203.0.113.7:${PORT}`]);
+    expect(w.events).toEqual([`pcp 45.80.1.7:${PORT}`]);
     expect(w.sent.some(({ bytes }) => asksNatPmp(bytes))).toBe(false);
     expect(w.router.table.size).toBe(1);
   });
@@ -27,7 +21,7 @@ describe('asking for a mapping', () => {
     const w = world(({ router }) => (router.speaks.pcp = false));
     w.start();
     w.advance(10);
-    expect(w.events).toEqual([`nat-pmp 203.0.113.7:${PORT}`]);
+    expect(w.events).toEqual([`nat-pmp 45.80.1.7:${PORT}`]);
   });
 
   it('uses NAT-PMP where PCP is dropped, after a second packet', () => {
@@ -36,7 +30,7 @@ describe('asking for a mapping', () => {
     w.advance(79);
     expect(w.events).toEqual([]);
     w.advance(171);
-    expect(w.last).toBe(`nat-pmp 203.0.113.7:${PORT}`);
+    expect(w.last).toBe(`nat-pmp 45.80.1.7:${PORT}`);
   });
 
   it('gives up after 250 ms of silence, with three packets of each', () => {
@@ -67,7 +61,7 @@ describe('asking for a mapping', () => {
       });
       w.start();
       w.advance(300);
-      expect(w.events).toEqual([`${pcp ? 'pcp' : 'nat-pmp'} 203.0.113.7:50000`]);
+      expect(w.events).toEqual([`${pcp ? 'pcp' : 'nat-pmp'} 45.80.1.7:50000`]);
     }
   });
 
@@ -79,7 +73,7 @@ describe('asking for a mapping', () => {
     w.start();
     w.start();
     w.advance(300);
-    expect(w.events).toEqual(['unmapped', `pcp 203.0.113.7:${PORT}`]);
+    expect(w.events).toEqual(['unmapped', `pcp 45.80.1.7:${PORT}`]);
   });
 
   it('survives lost, repeated and delayed packets', () => {
@@ -104,7 +98,7 @@ describe('asking for a mapping', () => {
 });
 
 describe('what is not believed', () => {
-  const granted = { nonce: NONCE, internalPort: PORT, externalPort: PORT, externalAddress: '203.0.113.7' };
+  const granted = { nonce: NONCE, internalPort: PORT, externalPort: PORT, externalAddress: '45.80.1.7' };
   const silent = () => world((w) => (w.copies = () => 0));
 
   it.each([
@@ -129,7 +123,7 @@ describe('what is not believed', () => {
     w.deliver(pcpAnswer(granted), { address: GATEWAY, port: 5350 });
     expect(w.events).toEqual([]);
     w.deliver(pcpAnswer(granted));
-    expect(w.events).toEqual([`pcp 203.0.113.7:${PORT}`]);
+    expect(w.events).toEqual([`pcp 45.80.1.7:${PORT}`]);
   });
 
   it('a wrong internal port by NAT-PMP', () => {
@@ -140,7 +134,7 @@ describe('what is not believed', () => {
     w.deliver(natPmpMapped(PORT + 1, PORT));
     expect(w.events).toEqual([]);
     w.deliver(natPmpMapped(PORT, PORT));
-    expect(w.events).toEqual([`nat-pmp 203.0.113.7:${PORT}`]);
+    expect(w.events).toEqual([`nat-pmp 45.80.1.7:${PORT}`]);
   });
 
   it('an answer that comes after it gave up', () => {
@@ -187,7 +181,7 @@ describe('a router that refuses', () => {
     const w = world(({ router }) => (router.refuses = { pcp: PCP_RESULT.notAuthorised }));
     w.start();
     w.advance(10);
-    expect(w.events).toEqual([`nat-pmp 203.0.113.7:${PORT}`]);
+    expect(w.events).toEqual([`nat-pmp 45.80.1.7:${PORT}`]);
   });
 
   it('has no address of its own', () => {
@@ -199,149 +193,5 @@ describe('a router that refuses', () => {
       'no-external-address',
       'no-external-address',
     ]);
-  });
-});
-
-describe('keeping a mapping', () => {
-  it.each([true, false])('renews it every ten minutes, quietly (PCP: %s)', (pcp) => {
-    const w = world(({ router }) => (router.speaks.pcp = pcp));
-    w.start();
-    w.advance(300);
-    const before = w.sent.length;
-    w.advance(60 * MINUTE);
-    expect(w.events).toHaveLength(1);
-    expect(w.sent.length - before).toBe(pcp ? 6 : 12);
-  });
-
-  it('renews at half of a short lifetime, and not more often than that of a minute', () => {
-    for (const [lifetime, renewals] of [
-      [120, 10],
-      [1, 20],
-    ] as const) {
-      const w = world(({ router }) => (router.lifetime = lifetime));
-      w.start();
-      w.advance(300);
-      const before = w.sent.length;
-      w.advance(10 * MINUTE);
-      expect(w.sent.length - before).toBe(renewals);
-    }
-  });
-
-  it('does not believe a lifetime of a hundred years, nor of none', () => {
-    const w = world(({ router }) => (router.lifetime = 0xffffffff));
-    w.start();
-    w.advance(300 + 10 * MINUTE);
-    expect(w.sent.filter(({ at }) => at > 300)).toHaveLength(1);
-    const none = world(({ router }) => (router.lifetime = 0));
-    none.start();
-    none.advance(300);
-    expect(none.events).toEqual(['unmapped']);
-  });
-
-  it.each([true, false])('makes it anew in a router that has restarted (PCP: %s)', (pcp) => {
-    const w = world(({ router }) => (router.speaks.pcp = pcp));
-    w.start();
-    w.advance(300);
-    w.router.restart();
-    w.advance(10 * MINUTE);
-    expect(w.router.table.get(PORT)).toBe(PORT);
-    expect(w.events).toHaveLength(1);
-  });
-
-  it('tells when the router has another address or port afterwards', () => {
-    const w = world();
-    w.start();
-    w.advance(300);
-    w.router.restart();
-    w.router.assigns = 50_000;
-    w.router.external = '203.0.113.8';
-    w.advance(10 * MINUTE);
-    expect(w.events).toEqual([`pcp 203.0.113.7:${PORT}`, 'pcp 203.0.113.8:50000']);
-  });
-
-  it('believes a router that says so unasked (RFC 6887 section 14.2)', () => {
-    const w = world();
-    w.start();
-    w.advance(300);
-    const changed = {
-      nonce: NONCE,
-      internalPort: PORT,
-      externalPort: 50_000,
-      externalAddress: '203.0.113.8',
-    };
-    w.deliver(pcpAnswer(changed));
-    expect(w.last).toBe('pcp 203.0.113.8:50000');
-    w.deliver(pcpAnswer({ ...changed, result: PCP_RESULT.notAuthorised }));
-    expect(w.last).toBe('pcp 203.0.113.8:50000');
-  });
-
-  it('lets a renewal or two go unanswered, but not the end of the lifetime', () => {
-    const w = world(({ router }) => (router.lifetime = 600));
-    w.start();
-    w.advance(300);
-    w.copies = () => 0;
-    const before = w.sent.length;
-    w.advance(9 * MINUTE);
-    expect(w.events).toHaveLength(1);
-    w.advance(2 * MINUTE);
-    expect(w.events).toEqual([`pcp 203.0.113.7:${PORT}`, 'unmapped']);
-    expect(w.sent.length - before).toBeLessThan(30);
-    expect(w.runtime.pendingTimers).toBe(0);
-  });
-
-  it('is lost when the router refuses to renew it', () => {
-    const w = world();
-    w.start();
-    w.advance(300);
-    w.router.refuses = { pcp: PCP_RESULT.notAuthorised };
-    w.advance(10 * MINUTE + 100);
-    expect(w.last).toBe('unmapped');
-    expect(w.machine.refusals).toEqual([{ protocol: 'pcp', reason: 'not-authorised', code: 2 }]);
-  });
-});
-
-describe('giving it back', () => {
-  it.each([true, false])('deletes it and ends with the answer (PCP: %s)', (pcp) => {
-    const w = world(({ router }) => (router.speaks.pcp = pcp));
-    w.start();
-    w.advance(300);
-    w.release();
-    w.advance(5);
-    expect(w.last).toBe('released');
-    expect(w.router.table.size).toBe(0);
-    expect(w.runtime.pendingTimers).toBe(0);
-  });
-
-  it('sends twice and waits no longer than 300 ms', () => {
-    const w = world();
-    w.start();
-    w.advance(300);
-    w.copies = () => 0;
-    const before = w.sent.length;
-    w.release();
-    w.release();
-    w.advance(299);
-    expect(w.last).not.toBe('released');
-    w.advance(1);
-    expect(w.last).toBe('released');
-    expect(w.sent.length - before).toBe(2);
-  });
-
-  it('has nothing to say where nothing was mapped', () => {
-    const w = world((w) => (w.copies = () => 0));
-    w.release();
-    expect(w.events).toEqual(['released']);
-    expect(w.sent).toEqual([]);
-  });
-
-  it('also takes back what was asked for a moment ago', () => {
-    const w = world((w) => (w.delay = 30));
-    w.start();
-    w.advance(40);
-    expect(w.router.table.size).toBe(1);
-    w.release();
-    w.advance(100);
-    expect(w.events).toEqual(['released']);
-    expect(w.router.table.size).toBe(0);
   });
 });

@@ -23,7 +23,7 @@ export class RouterWorld {
     localPort: PORT,
     nonce: NONCE,
   });
-  /** What it said, but for packets: `pcp 203.0.113.7:41234`, `unmapped`, `released`. */
+  /** What it said, but for packets: `pcp 45.80.1.7:41234`, `unmapped`, `released`. */
   readonly events: string[] = [];
   /** Packets that it sent, by when. */
   readonly sent: { at: number; bytes: Buffer }[] = [];
@@ -86,4 +86,10 @@ export class RouterWorld {
     for (let i = this.copies(answer, 'in'); i > 0; i--)
       this.runtime.setTimer(this.delay, () => this.deliver(answer, from));
   }
+}
+
+export function world(change: (world: RouterWorld) => void = () => {}): RouterWorld {
+  const made = new RouterWorld();
+  change(made);
+  return made;
 }

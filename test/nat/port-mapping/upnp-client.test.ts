@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { UpnpClient } from '../../../src/nat/port-mapping/upnp-client.ts';
 import type { PortMapping } from '../../../src/nat/report.ts';
 import { systemRuntime } from '../../../src/net/runtime.ts';
@@ -37,14 +37,14 @@ describe('UPnP with a router', () => {
     const { igd, mapping } = await meet((igd) => {
       igd.fault = (action) => (action === 'AddPortMapping' && igd.asked.length < 4 ? 725 : undefined);
     });
-    expect(mapping?.external_address).toBe(`203.0.113.7:${PORT}`);
+    expect(mapping?.external_address).toBe(`45.80.1.7:${PORT}`);
     expect(igd.leases).toEqual([0]);
   });
 
   it('where the port is taken', async () => {
     const { igd, client, mapping } = await meet((igd) => igd.table.set(PORT, '192.168.1.9:1'));
-    expect(mapping?.external_address).toMatch(/^203\.0\.113\.7:\d+$/);
-    expect(mapping?.external_address).not.toBe(`203.0.113.7:${PORT}`);
+    expect(mapping?.external_address).toMatch(/^45\.80\.1\.7:\d+$/);
+    expect(mapping?.external_address).not.toBe(`45.80.1.7:${PORT}`);
     await client.release();
     expect([...igd.table]).toEqual([[PORT, '192.168.1.9:1']]);
   });
@@ -53,6 +53,18 @@ describe('UPnP with a router', () => {
     const { client, mapping } = await meet((igd) => (igd.fault = () => 501));
     expect(mapping).toBeUndefined();
     expect(client.refusal).toEqual({ protocol: 'upnp', reason: 'no-external-address', code: 501 });
+  });
+
+  it('that has a private address only', async () => {
+    const { igd, client, mapping } = await meet((igd) => (igd.external = '100.64.0.9'));
+    expect(mapping).toBeUndefined();
+    expect(client.refusal).toEqual({ protocol: 'upnp', reason: 'no-external-address', code: 0 });
+    expect(igd.asked).not.toContain('AddPortMapping');
+  });
+
+  it('that does not tell its address to everybody', async () => {
+    const { client } = await meet((igd) => (igd.fault = () => 606));
+    expect(client.refusal).toEqual({ protocol: 'upnp', reason: 'not-authorised', code: 606 });
   });
 
   it('that answers with what is none, and then with what is', async () => {
@@ -74,6 +86,13 @@ describe('UPnP with a router', () => {
     expect(took).toBeLessThan(800);
     await client.release();
     expect(igd.asked.at(-1)).toBe('DeletePortMapping');
+  });
+
+  it('that is still making what is given back already', async () => {
+    const { igd, client } = await meet((igd) => (igd.addingTime = 500));
+    await Promise.all([client.release(), vi.waitFor(() => expect(igd.leases).toHaveLength(1))]);
+    expect(igd.table.size).toBe(0);
+    expect(igd.asked.filter((asked) => asked === 'DeletePortMapping')).toHaveLength(2);
   });
 });
 

@@ -52,7 +52,7 @@ export function natPmpMapped(internalPort: number, externalPort: number, lifetim
 /** A home router in memory, one table for both protocols, as miniupnpd has. Its fields may be changed at any time. */
 export class VirtualRouter {
   speaks: { pcp: boolean; natPmp: boolean } = { pcp: true, natPmp: true };
-  external = '203.0.113.7';
+  external = '45.80.1.7';
   /** Granted, in seconds. */
   lifetime = 7200;
   /** Instead of the suggested port. */

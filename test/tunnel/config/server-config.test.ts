@@ -1,4 +1,3 @@
-import { networkInterfaces } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { defaultLimits } from '../../../src/signaling/limits.ts';
@@ -8,17 +7,12 @@ import { temporaryFile } from '../../support/temporary.ts';
 
 const load = (yaml: string) => loadServerConfig(temporaryFile('server.yml', yaml));
 
-const hasIPv6 = Object.values(networkInterfaces()).some((all) =>
-  all?.some(({ family }) => family === 'IPv6'),
-);
-const wildcards = hasIPv6 ? ['0.0.0.0', '::'] : ['0.0.0.0'];
-
 test('the defaults', () => {
   expect(loadServerConfig()).toEqual({
     listen: { host: '0.0.0.0', port: 4040, secure: true },
     tokens: [],
     directEnabled: true,
-    stun: { addresses: wildcards, ports: [3478, 3479], required: false },
+    stun: { ports: [3478, 3479], required: false },
     limits: defaultLimits,
     logging: { level: 'info', format: 'pretty' },
     trustedProxies: [],
@@ -64,10 +58,10 @@ test('a slow rate is a rate', () => {
 });
 
 test('STUN is required where the file speaks of it, and is turned off by the file or the command line', () => {
-  const defaults = { addresses: wildcards, ports: [3478, 3479] };
+  const defaults = { ports: [3478, 3479] };
   expect(load('stun: {}').stun).toEqual({ ...defaults, required: true });
   expect(load('stun: { enabled: true }').stun).toEqual({ ...defaults, required: true });
-  expect(load('stun: { ports: [5000] }').stun).toEqual({ ...defaults, ports: [5000], required: true });
+  expect(load('stun: { ports: [0, 1024] }').stun).toEqual({ ports: [0, 1024], required: true });
   expect(load('stun: { enabled: false, ports: [5000] }').stun).toBeUndefined();
   const path = temporaryFile('server.yml', 'stun: { enabled: true }');
   expect(loadServerConfig(path, { stunEnabled: false }).stun).toBeUndefined();
@@ -106,6 +100,8 @@ test.each([
   ],
   ['stun: { ports: [65536] }\n', '1: stun.ports[0]: A port is a whole number'],
   ['stun: { ports: [-1] }\n', '1: stun.ports[0]: A port is a whole number'],
+  ['stun: { ports: [443] }\n', '1: stun.ports[0]: must be 0 or at least 1024, as clients ask no lower port'],
+  ['stun: { ports: [3478, 1023] }\n', '1: stun.ports[1]: must be 0 or at least 1024'],
   ['stun: { ports: [] }\n', '1: stun.ports: must not be empty'],
   [`stun: { ports: [${new Array(17).fill(0)}] }\n`, '1: stun.ports: must have at most 16 entries'],
   ['stun: { enabled: 1 }\n', '1: stun.enabled: must be true or false'],
