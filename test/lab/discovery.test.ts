@@ -30,6 +30,7 @@ describe('the judge', () => {
     public_address: '45.80.1.2',
     ipv6: null,
     port_mapping: null,
+    mapping_ms: 40,
     elapsed_ms: 900,
   };
 
@@ -65,6 +66,7 @@ describe('the judge', () => {
     ['hairpin', { hairpin: true }, false],
     ['cgnat', { cgnat: true }, false],
     ['port mapping', { port_mapping: { protocol: 'pcp', external_address: '45.80.1.2:1' } }, false],
+    ['mapped in', { mapping_ms: 501 }, false],
     ['ms', { elapsed_ms: 2001 }, false],
   ] as [string, Partial<Findings>, boolean][])('sees a wrong %s: %j', ([what, report, required]) => {
     const { judgements } = judged(report);

@@ -22,11 +22,13 @@ export type Findings = Pick<
   | 'hairpin'
   | 'cgnat'
   | 'port_mapping'
+  | 'mapping_ms'
   | 'elapsed_ms'
 >;
 
-/** How long a report may take, with all that it waits for. */
+/** How long a report may take, with all that it waits for, and how long the mapping in it. */
 const MAX_MS = 2000;
+const MAX_MAPPING_MS = 500;
 
 /** Holds what discovery said against what the site was built to be. */
 export function judge(each: DiscoveryCase, site: Site, report: Findings): Judgement[] {
@@ -44,8 +46,13 @@ export function judge(each: DiscoveryCase, site: Site, report: Findings): Judgem
     may(compare('hairpin', text(hairpin(site)), text(report.hairpin))),
     may(cgnat(site, report)),
     may(portMapping(site, report, options.igd === true && !isBehindCarrier(site))),
-    may({ ...compare('ms', `under ${MAX_MS}`, text(report.elapsed_ms)), right: report.elapsed_ms < MAX_MS }),
+    may(within('mapped in', MAX_MAPPING_MS, report.mapping_ms)),
+    may(within('ms', MAX_MS, report.elapsed_ms)),
   ];
+}
+
+function within(what: string, most: number, ms: number | null): Check {
+  return { ...compare(what, `under ${most}`, text(ms)), right: ms === null || ms < most };
 }
 
 /** Whether everything that is required is right. */
