@@ -36,7 +36,7 @@ export class BinarySocket {
    * Sends the buffers in order. Small neighbours share a message; a large one is a message of its own, not copied.
    * @param sent called once, when the last of them has been written or the socket is gone
    */
-  send(buffers: Buffer[], _size: number, sent: () => void): void {
+  send(buffers: Buffer[], sent: () => void): void {
     this.#transport.cork();
     let first = 0;
     for (let i = 0; i < buffers.length; i++) {

@@ -125,7 +125,7 @@ export class RelayCarrier implements Carrier {
 function tlsTransport(socket: TLSSocket, runtime: Runtime): MuxTransport {
   const joiner = new Joiner();
   return {
-    send(buffers, _size, sent) {
+    send(buffers, sent) {
       if (socket.destroyed) return;
       // Joined here, in memory that is warm, it costs less than Node's own joining of corked writes.
       const { bytes, release } = joiner.join(buffers);

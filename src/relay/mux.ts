@@ -9,7 +9,7 @@ import { type SessionOptions, type SessionOutput, YamuxSession } from './session
 /** Whatever carries the frames. */
 export interface MuxTransport {
   /** Sends the buffers, in order, as one piece if it can; `sent` is called once when they have left the process's hands. */
-  send(buffers: Buffer[], size: number, sent: () => void): void;
+  send(buffers: Buffer[], sent: () => void): void;
   /** Ends the transport after what was sent. */
   close(): void;
 }
@@ -137,7 +137,7 @@ export class Mux {
       const size = this.#session.transmit(UNSENT_MARK - this.#unsent, buffers);
       if (size === 0) break;
       this.#unsent += size;
-      this.#transport.send(buffers, size, () => {
+      this.#transport.send(buffers, () => {
         this.#unsent -= size;
         this.flush();
       });
@@ -188,7 +188,7 @@ export class Mux {
     this.#session.close();
     const farewell: Buffer[] = [];
     const size = this.#session.transmit(UNSENT_MARK, farewell);
-    if (size > 0 && reason !== 'lost') this.#transport.send(farewell, size, () => {});
+    if (size > 0 && reason !== 'lost') this.#transport.send(farewell, () => {});
     this.#transport.close();
     const streams = [...this.#streams.values()];
     this.#streams.clear();

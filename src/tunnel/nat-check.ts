@@ -53,6 +53,7 @@ export async function measureNat(options: MeasureNatOptions): Promise<NatReport>
       : undefined;
   const giveBack = () => void mapper?.close();
   signal?.addEventListener('abort', giveBack, { once: true });
+  if (signal?.aborted) giveBack();
   try {
     const [{ findings, socket: measured }, mapping] = await Promise.all([
       measure({ servers, socket, runtime, log, signal }),

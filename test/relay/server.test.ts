@@ -56,7 +56,7 @@ function join(relay: RelayServer, runtime: VirtualRuntime, session: string): Byt
     budget: new Budget(1 << 30),
   } as const;
   const transport = {
-    send: (buffers: Buffer[], _size: number, sent: () => void) => toServer(Buffer.concat(buffers), sent),
+    send: (buffers: Buffer[], sent: () => void) => toServer(Buffer.concat(buffers), sent),
     close: () => {},
   };
   const mux: Mux = new Mux(options, transport, runtime, {

@@ -24,13 +24,13 @@ export class MemoryWire implements MuxTransport {
     this.#peer = peer;
   }
 
-  send(buffers: Buffer[], size: number, sent: () => void): void {
+  send(buffers: Buffer[], sent: () => void): void {
     if (this.stalled) {
-      this.#waiting.push(() => this.send(buffers, size, sent));
+      this.#waiting.push(() => this.send(buffers, sent));
       return;
     }
-    this.bytes += size;
     const bytes = Buffer.concat(buffers);
+    this.bytes += bytes.length;
     this.#runtime.setTimer(0, sent);
     this.#runtime.setTimer(this.#latency, () => this.#peer?.receive(bytes));
   }
