@@ -69,8 +69,8 @@ export function contradictedServers(samples: readonly Sample[]): ReadonlySet<num
   if (trusted === undefined) return new Set();
   const own = main.filter(({ server }) => server === trusted.server);
   const views = { mapping: viewsOf(main, mappingSeen), address: viewsOf(main, addressSeen) };
-  const stable =
-    mappingOf(own).mapping === 'endpoint-independent' && mappingOf(own).confidence === 'addresses';
+  const story = mappingOf(own);
+  const stable = story.mapping === 'endpoint-independent' && story.confidence === 'addresses';
   const mapping = majority(views.mapping) ?? (stable ? mappingSeen(trusted) : undefined);
   if (mapping !== undefined) return without(views.mapping, [mapping]);
   const address = majority(views.address);

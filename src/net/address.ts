@@ -5,6 +5,8 @@ import { UnderpassError } from '../errors.ts';
 export const DEFAULT_PORT = 4040;
 /** Where a STUN server listens when nobody says otherwise (RFC 8489 section 18.6). */
 export const DEFAULT_STUN_PORT = 3478;
+/** More of them tell nothing more, and all are asked at once. */
+export const MAX_STUN_SERVERS = 8;
 
 /** A server as a client reaches it. */
 export interface ServerAddress {
@@ -68,6 +70,15 @@ export function parseStunServer(text: string): StunAddress {
   const port = digits === undefined ? DEFAULT_STUN_PORT : Number(digits);
   if (authority === undefined || port < 1 || port > 65535) throw invalid(text);
   return { host: canonicalHost(authority, text), port };
+}
+
+/** Reads all the STUN servers that a user names. Throws `address_invalid`, and `argument_invalid` when they are too many. */
+export function parseStunServers(texts: readonly string[]): StunAddress[] {
+  if (texts.length > MAX_STUN_SERVERS) {
+    const problem = `at most ${MAX_STUN_SERVERS} STUN servers can be asked, not ${texts.length}`;
+    throw new UnderpassError('argument_invalid', { problem });
+  }
+  return texts.map(parseStunServer);
 }
 
 /** `host:port`, with brackets where the host is an IPv6 address. */

@@ -6,7 +6,7 @@ import { type NatReport, verdictOf } from '../nat/report.ts';
 import {
   formatAddress,
   parseServerAddress,
-  parseStunServer,
+  parseStunServers,
   type ServerAddress,
   type StunAddress,
 } from '../net/address.ts';
@@ -75,7 +75,7 @@ export class Connection {
     this.#address = parseServerAddress(options.server);
     this.server = formatAddress(this.#address.host, this.#address.port);
     this.#trust = trustOf(options);
-    this.#stun = (options.stun ?? []).map(parseStunServer);
+    this.#stun = parseStunServers(options.stun ?? []);
     this.#nat = new NatWatch({
       runtime,
       log: log.scope('nat'),

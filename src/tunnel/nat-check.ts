@@ -2,7 +2,7 @@ import { asUnderpassError, UnderpassError } from '../errors.ts';
 import { type Logger, silentLogger } from '../log.ts';
 import { measure, type NamedServer } from '../nat/client.ts';
 import { type NatReport, reportOf } from '../nat/report.ts';
-import { formatAddress, parseServerAddress, parseStunServer } from '../net/address.ts';
+import { formatAddress, parseServerAddress, parseStunServers } from '../net/address.ts';
 import { systemRuntime } from '../net/runtime.ts';
 import { trustOf } from '../net/trust.ts';
 import { UdpSocket } from '../net/udp-socket.ts';
@@ -39,7 +39,7 @@ export async function measureNat(options: MeasureNatOptions): Promise<NatReport>
   const log = logger.scope('nat');
   const runtime = systemRuntime;
   const startedAt = runtime.now();
-  const others = stun.map(parseStunServer);
+  const others = parseStunServers(stun);
   const [own, ...named] = await Promise.all([
     underpassServer(options, others.length === 0),
     ...others.map(namedStunServer),

@@ -7,7 +7,9 @@ import {
   parseListenAddress,
   parseServerAddress,
   parseStunServer,
+  parseStunServers,
 } from '../../src/net/address.ts';
+import { thrownBy } from '../support/errors.ts';
 
 describe('parseServerAddress', () => {
   it.each([
@@ -129,4 +131,10 @@ it.each([
   ['localhost.example', false],
 ])('isLoopback(%s) is %s', (host, expected) => {
   expect(isLoopback(host)).toBe(expected);
+});
+
+it('reads eight STUN servers, and not nine', () => {
+  const texts = Array.from({ length: 8 }, (_, i) => `stun${i}.example`);
+  expect(parseStunServers(texts).map(({ host }) => host)).toEqual(texts);
+  expect(thrownBy(() => parseStunServers([...texts, 'one.more'])).code).toBe('argument_invalid');
 });

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { asUnderpassError } from '../../errors.ts';
+import { MAX_STUN_SERVERS } from '../../net/address.ts';
 import type { PublishOptions, SubscribeOptions } from '../api.ts';
 import * as is from './schema.ts';
 import { readSecretFile } from './text-file.ts';
@@ -24,9 +25,6 @@ export interface ClientConfig {
   /** What works but should not stay so, a sentence each. */
   readonly warnings: readonly string[];
 }
-
-/** STUN servers besides the underpass server's own. */
-const MAX_STUN_SERVERS = 8;
 
 const tunnelSchema = z
   .strictObject({
