@@ -3,7 +3,19 @@ import type { FromClient, FromServer, StunGreeting } from './messages.ts';
 import type { Request, Response } from './requests.ts';
 
 /** What a client says without expecting an answer. */
-export type Notice = FromClient<'unregister' | 'p2p_answer' | 'p2p_refuse' | 'p2p_close'>;
+export type Notice = FromClient<
+  | 'unregister'
+  | 'p2p_answer'
+  | 'p2p_refuse'
+  | 'p2p_close'
+  | 'p2p_message'
+  | 'p2p_armed'
+  | 'p2p_result'
+  | 'p2p_again'
+  | 'p2p_bytes'
+>;
+/** What a client is told while a direct path is looked for. */
+export type PunchNotice = FromServer<'p2p_message' | 'p2p_step' | 'p2p_go' | 'p2p_relay'>;
 /** A request before it has an id. */
 export type Unsent<Message extends Request = Request> = Message extends Request
   ? Omit<Message, 'request_id'>
@@ -29,6 +41,7 @@ export type ClientOutput =
   | { readonly type: 'fatal'; readonly error: UnderpassError }
   | { readonly type: 'offer'; readonly offer: FromServer<'p2p_offer'> }
   | { readonly type: 'link_closed'; readonly link: string; readonly code: ErrorCode | undefined }
+  | { readonly type: 'punch'; readonly message: PunchNotice }
   | { readonly type: 'replaced'; readonly name: string }
   | { readonly type: 'waiting'; readonly request: string }
   | { readonly type: 'response'; readonly request: string; readonly response: Response }

@@ -131,8 +131,8 @@ export class ClientSession implements Machine<ClientOutput> {
   }
 
   /** Tells the server what network this is. Not kept while offline: by the time it is back, that may have changed. */
-  reportNat(nat: NatVerdict): void {
-    if (this.online) this.#send({ type: 'nat', nat });
+  reportNat(nat: NatVerdict, lan: boolean): void {
+    if (this.online) this.#send({ type: 'nat', nat, lan });
   }
 
   pollOutput(): ClientOutput | undefined {
@@ -217,6 +217,12 @@ export class ClientSession implements Machine<ClientOutput> {
         this.#outputs.push({ type: 'link_closed', link: message.link, code });
         break;
       }
+      case 'p2p_message':
+      case 'p2p_step':
+      case 'p2p_go':
+      case 'p2p_relay':
+        this.#outputs.push({ type: 'punch', message });
+        break;
       case 'replaced':
         this.#outputs.push({ type: 'replaced', name: message.name });
         break;

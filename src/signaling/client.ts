@@ -7,35 +7,21 @@ import { Driver } from '../net/driver.ts';
 import type { Runtime } from '../net/runtime.ts';
 import type { Trust } from '../net/trust.ts';
 import { connectWebSocket } from '../net/websocket-client.ts';
+import { type SignalingHandler, type ToldLimits, tellOfPunch } from './client-handler.ts';
 import type { ClientOutput, Notice, Unsent } from './client-output.ts';
 import { ClientSession } from './client-session.ts';
 import { defaultLimits } from './limits.ts';
-import type { FromServer, StunGreeting } from './messages.ts';
+import type { FromClient, FromServer } from './messages.ts';
+import type { SealedMessage } from './peer-message.ts';
 import type { RegisteredSecret } from './registry.ts';
 import type { Response } from './requests.ts';
 
+export type { SignalingHandler, ToldLimits };
+
 const CONNECT_TIMEOUT = 10_000;
 
-/** What a server told its client about itself. */
-export type ToldLimits = FromServer<'auth_ok'>['limits'];
-
-/** What happens without being asked for. */
-export interface SignalingHandler {
-  /**
-   * `resumed`: names and links are still there. Otherwise everything has to be registered and connected again. `stun`: where
-   * the server answers STUN, if it does.
-   */
-  onOnline(resumed: boolean, limits: ToldLimits, stun: StunGreeting | undefined): void;
-  /** It tries again by itself after that time, in milliseconds. Requests in flight have failed. */
-  onOffline(error: UnderpassError, retryInMs: number): void;
-  /** It has given up; trying again cannot help. */
-  onFatal(error: UnderpassError): void;
-  /** A subscriber wants a link: `answer` or `refuse` within 10 s. Nothing in it has been verified. */
-  onOffer(offer: FromServer<'p2p_offer'>): void;
-  onLinkClosed(link: string, code: ErrorCode | undefined): void;
-  /** Another process with this identity publishes the name now. */
-  onReplaced(name: string): void;
-}
+/** What came of one try. */
+export type PunchResult = Omit<FromClient<'p2p_result'>, 'type' | 'link' | 'step'>;
 
 export interface SignalingClientOptions {
   readonly address: ServerAddress;
@@ -84,14 +70,22 @@ export class SignalingClient {
     this.#driver.pump();
   }
 
-  /** Publishes a name; `nat` where it is known already. Rejects with `name_in_use`, `too_many_tunnels`, `server_lost` … */
-  async register(name: string, secrets: readonly RegisteredSecret[], nat?: NatVerdict): Promise<void> {
-    await this.#request({ type: 'register', name, secrets: [...secrets], nat });
+  /** Publishes a name; `nat` and `lan` as for `reportNat`, where they are known already. Rejects with `name_in_use`, `too_many_tunnels`, `server_lost` … */
+  async register(
+    name: string,
+    secrets: readonly RegisteredSecret[],
+    nat?: NatVerdict,
+    lan = false,
+  ): Promise<void> {
+    await this.#request({ type: 'register', name, secrets: [...secrets], nat, lan });
   }
 
-  /** Tells the server what network this is. Offline it is lost: report again at each `onOnline`, and when it changes. */
-  reportNat(verdict: NatVerdict): void {
-    this.#session.reportNat(verdict);
+  /**
+   * Tells the server what network this is, and whether peers are told addresses of it (`lan`). Offline it is lost: report again at
+   * each `onOnline`, and when it changes.
+   */
+  reportNat(verdict: NatVerdict, lan = false): void {
+    this.#session.reportNat(verdict, lan);
     this.#driver.pump();
   }
 
@@ -125,6 +119,32 @@ export class SignalingClient {
 
   closeLink(link: string, code?: ErrorCode): void {
     this.#notify({ type: 'p2p_close', link, ...(code === undefined ? {} : { code }) });
+  }
+
+  /** To the other end of an open link. The server drops what is more than 64 messages a minute. */
+  sendPeerMessage(link: string, { body, mac }: SealedMessage): void {
+    const text = (bytes: Buffer) => bytes.toString('base64url');
+    this.#notify({ type: 'p2p_message', link, body: text(body), mac: text(mac) });
+  }
+
+  /** This side is ready for the step. */
+  armed(link: string, step: number): void {
+    this.#notify({ type: 'p2p_armed', link, step });
+  }
+
+  /** What came of a step; `refused` when this side takes part in none. */
+  punchResult(link: string, step: number, result: PunchResult): void {
+    this.#notify({ type: 'p2p_result', link, step, ...result });
+  }
+
+  /** Asks for another search after that of this number, 0 for none. The server makes pauses. */
+  punchAgain(link: string, search: number): void {
+    this.#notify({ type: 'p2p_again', link, search });
+  }
+
+  /** How many bytes have come over the direct path since the last report. At most six reports a minute count. */
+  directBytes(link: string, received: number): void {
+    this.#notify({ type: 'p2p_bytes', link, received });
   }
 
   /** An id for `/_data/<session_id>`, to be used once and within 30 s. */
@@ -192,6 +212,9 @@ export class SignalingClient {
         break;
       case 'link_closed':
         handler.onLinkClosed(output.link, output.code);
+        break;
+      case 'punch':
+        tellOfPunch(handler, output.message);
         break;
       case 'replaced':
         handler.onReplaced(output.name);

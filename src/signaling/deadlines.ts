@@ -17,6 +17,10 @@ export class Deadlines<Key> {
     return this.#due.size;
   }
 
+  has(key: Key): boolean {
+    return this.#due.has(key);
+  }
+
   /** Sets the deadline, or moves it. */
   set(key: Key, now: Instant): void {
     this.#due.delete(key);
@@ -38,6 +42,46 @@ export class Deadlines<Key> {
     for (const [key, at] of this.#due) {
       if (at > now) break;
       this.#due.delete(key);
+      return key;
+    }
+    return undefined;
+  }
+}
+
+/** One deadline for each key, as far ahead as it likes; cheap as long as there are few different delays. */
+export class Alarms<Key> {
+  readonly #byDelay = new Map<number, Deadlines<Key>>();
+  readonly #delays = new Map<Key, number>();
+
+  get size(): number {
+    return this.#delays.size;
+  }
+
+  /** Sets the key's deadline, in place of the one that it has. */
+  set(key: Key, delay: number, now: Instant): void {
+    this.delete(key);
+    const deadlines = this.#byDelay.get(delay) ?? new Deadlines(delay);
+    this.#byDelay.set(delay, deadlines);
+    deadlines.set(key, now);
+    this.#delays.set(key, delay);
+  }
+
+  delete(key: Key): void {
+    this.#byDelay.get(this.#delays.get(key) ?? -1)?.delete(key);
+    this.#delays.delete(key);
+  }
+
+  /** The earliest deadline. */
+  next(): Instant | undefined {
+    return earliest(...[...this.#byDelay.values()].map((deadlines) => deadlines.next()));
+  }
+
+  /** Takes out one that is due, or returns undefined. */
+  expire(now: Instant): Key | undefined {
+    for (const deadlines of this.#byDelay.values()) {
+      const key = deadlines.expire(now);
+      if (key === undefined) continue;
+      this.#delays.delete(key);
       return key;
     }
     return undefined;

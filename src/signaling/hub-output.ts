@@ -1,4 +1,5 @@
 import type { UnderpassError } from '../errors.ts';
+import type { PunchOutcome } from './punch.ts';
 import type { Registration } from './registry.ts';
 
 /** A link that both sides have agreed to: the relay may bridge it. */
@@ -30,5 +31,9 @@ export type HubOutput =
   | { readonly type: 'link_closed'; readonly link: string }
   /** The client is gone for good: its data connection may go too. */
   | { readonly type: 'session_closed'; readonly session: string }
+  /** A search for a direct path is over. */
+  | ({ readonly type: 'punched' } & PunchOutcome)
+  /** Bytes that a client says have come over a direct path: up from subscribers to publishers, or down. Anybody can claim anything. */
+  | { readonly type: 'direct_bytes'; readonly direction: 'up' | 'down'; readonly bytes: number }
   /** A client was told of an error; of one that is `internal`, no more than that. */
   | { readonly type: 'failure'; readonly error: UnderpassError };

@@ -19,6 +19,8 @@ import {
   type StunGreeting,
   wordsFor,
 } from './messages.ts';
+import type { PlanPunch } from './punch-plan.ts';
+import { Punches } from './punches.ts';
 import type { Session } from './records.ts';
 import type { ClaimResult, Registration } from './registry.ts';
 import { Sessions } from './sessions.ts';
@@ -35,6 +37,8 @@ export class SignalingHub implements Machine<HubOutput> {
   stun: StunGreeting | undefined;
   readonly gatekeeper: Gatekeeper;
   readonly sessions = new Sessions((output) => this.emit(output));
+  readonly planPunch: PlanPunch;
+  readonly punches = new Punches(this);
   readonly #options: HubOptions;
   readonly #tunnels = new Tunnels(this);
   readonly #links = new Links(this);
@@ -47,6 +51,7 @@ export class SignalingHub implements Machine<HubOutput> {
     this.#options = options;
     this.limits = options.limits;
     this.direct = options.direct;
+    this.planPunch = options.planPunch;
     this.gatekeeper = new Gatekeeper(options.tokens, options.limits.failed_auth_per_ip_per_minute);
   }
 
@@ -57,6 +62,7 @@ export class SignalingHub implements Machine<HubOutput> {
       sessions: this.sessions.size,
       tunnels: this.#tunnels.size,
       links: this.#links.size,
+      punches: this.punches.size,
       dataIds: this.#dataIds.size,
     };
   }
@@ -66,7 +72,7 @@ export class SignalingHub implements Machine<HubOutput> {
     const challenge = this.#options.randomBytes(32);
     const connection = this.#connections.add(id, remoteAddress, challenge, now);
     if (this.#draining || this.#connections.size > this.limits.sessions + SPARE_CONNECTIONS) {
-      this.#reject(connection, new UnderpassError(this.#draining ? 'server_restarting' : 'server_full'));
+      this.#reject(connection, new UnderpassError(this.#draining ? 'server_restarting' : 'server_full'), now);
       return;
     }
     this.#say(connection, {
@@ -87,15 +93,15 @@ export class SignalingHub implements Machine<HubOutput> {
       if (connection.session) this.#handle(connection, connection.session, message, now);
       else this.#authenticate(connection, message, now);
     } catch (error) {
-      this.#reject(connection, asUnderpassError(error));
+      this.#reject(connection, asUnderpassError(error), now);
     }
     this.#endExpired(now);
   }
 
   /** The connection did what no client does: a binary message, a queue that it never reads. Ends its session. */
-  fail(id: number, problem: string): void {
+  fail(id: number, problem: string, now: Instant): void {
     const connection = this.#connections.get(id);
-    if (connection) this.#reject(connection, new UnderpassError('protocol_error', { problem }));
+    if (connection) this.#reject(connection, new UnderpassError('protocol_error', { problem }), now);
   }
 
   /** The connection is gone. With `goodbye` (close code 1000) the client does not mean to come back. */
@@ -103,7 +109,7 @@ export class SignalingHub implements Machine<HubOutput> {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
     this.#forget(connection, now);
-    if (goodbye && connection.session) this.#end(connection.session);
+    if (goodbye && connection.session) this.#end(connection.session, now);
   }
 
   /** The registry's answer to the `claim` output with this `ref`. */
@@ -121,7 +127,7 @@ export class SignalingHub implements Machine<HubOutput> {
 
   /** The relay says that a link is over; both parties hear of it. */
   linkClosed(link: string, code: ErrorCode | undefined, now: Instant): void {
-    this.#links.relayClosed(link, code);
+    this.#links.relayClosed(link, code, now);
     this.#endExpired(now);
   }
 
@@ -163,6 +169,7 @@ export class SignalingHub implements Machine<HubOutput> {
       this.#connections.nextDeadline(),
       this.sessions.nextDeadline(),
       this.#links.nextDeadline(),
+      this.punches.nextDeadline(),
       this.#dataIds.nextDeadline(),
     );
   }
@@ -170,13 +177,14 @@ export class SignalingHub implements Machine<HubOutput> {
   handleTimeout(now: Instant): void {
     const connections = this.#connections;
     for (let slow = connections.expireUnproven(now); slow; slow = connections.expireUnproven(now)) {
-      this.#reject(slow, new UnderpassError('protocol_error', { problem: 'no auth in time' }));
+      this.#reject(slow, new UnderpassError('protocol_error', { problem: 'no auth in time' }), now);
     }
     for (let silent = connections.expireSilent(now); silent; silent = connections.expireSilent(now)) {
       this.#close(silent, CLOSE.heartbeat, 'heartbeat lost');
       this.#forget(silent, now);
     }
     this.#links.expire(now);
+    this.punches.expire(now);
     this.#dataIds.expire(now);
     this.#endExpired(now);
   }
@@ -203,6 +211,7 @@ export class SignalingHub implements Machine<HubOutput> {
     });
     this.sessions.flush(session);
     this.#links.resumed(session);
+    this.punches.resumed(session, now);
   }
 
   #open(identity: string, token: number): Session {
@@ -218,10 +227,10 @@ export class SignalingHub implements Machine<HubOutput> {
         this.#say(connection, { type: 'pong', timestamp: message.timestamp });
         break;
       case 'nat':
-        session.nat = message.nat;
+        this.#learnNat(session, message, now);
         break;
       case 'register':
-        session.nat = message.nat ?? session.nat;
+        this.#learnNat(session, message, now);
         if (this.#accepts(session, message)) this.#tunnels.register(session, message);
         break;
       case 'unregister':
@@ -231,20 +240,36 @@ export class SignalingHub implements Machine<HubOutput> {
         if (this.#accepts(session, message)) this.#links.connect(session, message);
         break;
       case 'p2p_answer':
-        this.#links.answer(session, message);
+        this.#links.answer(session, message, now);
         break;
       case 'p2p_refuse':
         this.#links.refuse(session, message.link, message.code);
         break;
       case 'p2p_close':
-        this.#links.close(session, message.link, message.code);
+        this.#links.close(session, message.link, message.code, now);
         break;
+      case 'p2p_message':
+      case 'p2p_armed':
+      case 'p2p_result':
+      case 'p2p_again':
+      case 'p2p_bytes': {
+        const link = this.#links.openTo(session, message.link);
+        if (link) this.punches.receive(link, session, message, now);
+        break;
+      }
       case 'open_data':
         this.#openData(session, message.request_id, now);
         break;
       case 'auth':
         throw outOfTurn(message);
     }
+  }
+
+  #learnNat(session: Session, { nat, lan = false }: FromClient<'nat' | 'register'>, now: Instant): void {
+    if (nat === undefined) return;
+    session.nat = nat;
+    session.lan = lan;
+    this.punches.measured(session, now);
   }
 
   #accepts(session: Session, { request_id }: FromClient<'register' | 'p2p_connect'>): boolean {
@@ -259,13 +284,13 @@ export class SignalingHub implements Machine<HubOutput> {
   }
 
   /** Tells a client what it did wrong, and ends its connection and session. */
-  #reject(connection: Connection, error: UnderpassError): void {
+  #reject(connection: Connection, error: UnderpassError, now: Instant): void {
     this.emit({ type: 'failure', error });
     const { code } = error;
     const { session } = connection;
     this.#say(connection, { type: session ? 'error' : 'auth_error', ...wordsFor(error) });
     this.#close(connection, closeCode(code), code);
-    if (session) this.#end(session);
+    if (session) this.#end(session, now);
   }
 
   /** Closes and forgets a connection; its session, if any, still names it. */
@@ -281,13 +306,13 @@ export class SignalingHub implements Machine<HubOutput> {
   }
 
   #endExpired(now: Instant): void {
-    for (let gone = this.sessions.expire(now); gone; gone = this.sessions.expire(now)) this.#end(gone);
+    for (let gone = this.sessions.expire(now); gone; gone = this.sessions.expire(now)) this.#end(gone, now);
   }
 
-  #end(session: Session): void {
+  #end(session: Session, now: Instant): void {
     this.sessions.remove(session);
     this.#tunnels.drop(session);
-    this.#links.drop(session);
+    this.#links.drop(session, now);
     this.#dataIds.drop(session);
   }
 

@@ -1,3 +1,5 @@
+import type { PlanPunch } from './punch-plan.ts';
+
 /** What a server allows. The keys are those of `limits` in its configuration; all are whole numbers. */
 export interface ServerLimits {
   /** Clients at a time. */
@@ -38,6 +40,8 @@ export interface HubOptions extends HubPolicy {
   readonly version: string;
   /** Bytes from a CSPRNG. */
   readonly randomBytes: (size: number) => Buffer;
+  /** What two clients try in order to reach each other directly. */
+  readonly planPunch: PlanPunch;
 }
 
 export const defaultLimits: ServerLimits = {

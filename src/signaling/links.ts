@@ -6,6 +6,7 @@ import { Deadlines } from './deadlines.ts';
 import type { HubOutput } from './hub-output.ts';
 import type { ServerLimits } from './limits.ts';
 import type { FromClient } from './messages.ts';
+import type { Punches } from './punches.ts';
 import type { Link, Session } from './records.ts';
 import type { Registration } from './registry.ts';
 import type { Sessions } from './sessions.ts';
@@ -34,6 +35,7 @@ export interface LinksContext {
   readonly direct: boolean;
   readonly gatekeeper: Gatekeeper;
   readonly sessions: Sessions;
+  readonly punches: Punches;
   emit(output: HubOutput): void;
 }
 
@@ -124,7 +126,7 @@ export class Links {
     }
   }
 
-  answer(publisher: Session, message: FromClient<'p2p_answer'>): void {
+  answer(publisher: Session, message: FromClient<'p2p_answer'>, now: Instant): void {
     const link = this.#links.get(message.link);
     if (link?.publisher !== publisher || link.state !== 'offered') return;
     link.state = 'open';
@@ -135,6 +137,14 @@ export class Links {
     this.#context.sessions.send(subscriber, reply);
     const parties = { publisher: publisher.key, subscriber: subscriber.key };
     this.#context.emit({ type: 'link_open', link: id, name, ...parties, token: publisher.token, direct });
+    this.#context.punches.open(link, now);
+  }
+
+  /** The open link with this id, if the session is a party of it. */
+  openTo(party: Session, id: string): Link | undefined {
+    const link = this.#links.get(id);
+    const isParty = party === link?.subscriber || party === link?.publisher;
+    return isParty && link?.state === 'open' ? link : undefined;
   }
 
   refuse(publisher: Session, id: string, code: string): void {
@@ -144,25 +154,26 @@ export class Links {
     this.#fail(link, new UnderpassError(known, { name: link.name, problem: 'refused by the publisher' }));
   }
 
-  close(party: Session, id: string, code: string | undefined): void {
+  close(party: Session, id: string, code: string | undefined, now: Instant): void {
     const link = this.#links.get(id);
     if (link === undefined || (party !== link.subscriber && party !== link.publisher)) return;
     if (link.state === 'offered' && party === link.publisher) this.refuse(party, id, code ?? 'peer_refused');
-    else this.#close(link, party, reason(code));
+    else this.#close(link, party, reason(code), now);
   }
 
   /** The relay says that a link is over, for a reason that both parties should hear. */
-  relayClosed(id: string, code: ErrorCode | undefined): void {
+  relayClosed(id: string, code: ErrorCode | undefined, now: Instant): void {
     const link = this.#links.get(id);
     if (link?.state !== 'open') return;
+    this.#context.punches.close(link, now);
     this.#remove(link);
     this.#notify(link, link.subscriber, code);
     if (link.publisher) this.#notify(link, link.publisher, code);
   }
 
   /** A party is gone for good. */
-  drop(session: Session): void {
-    for (const link of session.links) this.#close(link, session, 'peer_lost');
+  drop(session: Session, now: Instant): void {
+    for (const link of session.links) this.#close(link, session, 'peer_lost', now);
   }
 
   nextDeadline(): Instant | undefined {
@@ -205,7 +216,8 @@ export class Links {
     this.#stopWaiting(link);
     link.state = 'offered';
     link.publisher = publisher;
-    link.direct = direct;
+    // A client need not look for itself, and could not say which side it speaks for.
+    link.direct = direct && publisher !== subscriber;
     publisher.links.add(link);
     this.#offers.set(link, now);
     sessions.send(publisher, {
@@ -216,7 +228,7 @@ export class Links {
       offer,
       mac,
       peer_address,
-      direct,
+      direct: link.direct,
     });
   }
 
@@ -226,8 +238,9 @@ export class Links {
     this.#context.sessions.fail(link.subscriber, link.requestId, error);
   }
 
-  #close(link: Link, by: Session, code: ErrorCode | undefined): void {
+  #close(link: Link, by: Session, code: ErrorCode | undefined, now: Instant): void {
     const { state, publisher, subscriber } = link;
+    this.#context.punches.close(link, now);
     this.#remove(link);
     if (state === 'open') this.#context.emit({ type: 'link_closed', link: link.id });
     if (by === subscriber) {

@@ -1,34 +1,29 @@
 import { z } from 'zod';
 import { type ErrorCode, UnderpassError } from '../errors.ts';
 import { isTunnelName } from '../identity.ts';
+import { base64url, link, mac, opaque } from './fields.ts';
 import { natVerdict } from './nat-schema.ts';
 import { MAX_OFFER_BYTES } from './offer.ts';
+import {
+  p2pAgain,
+  p2pArmed,
+  p2pBytes,
+  p2pGo,
+  p2pMessage,
+  p2pRelay,
+  p2pResult,
+  p2pStep,
+} from './punch-schema.ts';
 import { stunGreeting } from './stun-schema.ts';
 
 // docs/protocol.md section 3, message by message. Unknown fields are dropped.
 
 export const PROTOCOL_VERSION = 1;
 
-/** b64u of exactly `size` bytes, in the one spelling that decodes to them: ids are compared as text. */
-const base64url = (size: number) =>
-  z
-    .string()
-    .length(Math.ceil((size * 4) / 3))
-    .refine(isCanonical, 'not base64url');
-/** b64u of at most `size` bytes. */
-const opaque = (size: number) =>
-  z
-    .string()
-    .min(1)
-    .max(Math.ceil((size * 4) / 3))
-    .refine(isCanonical, 'not base64url');
-
 const requestId = z.string().regex(/^[\x20-\x7e]{1,64}$/);
 const name = z.string().refine(isTunnelName, 'not a tunnel name');
 const keyId = z.int().min(0).max(255);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
-const link = base64url(16);
-const mac = base64url(32);
 const offer = opaque(MAX_OFFER_BYTES);
 const version = z.string().max(64);
 /** A peer may be newer and know codes that we do not. */
@@ -37,6 +32,8 @@ const sentence = z.string().max(2048);
 const count = z.int().positive();
 const timestamp = z.number();
 const secret = z.object({ key_id: keyId, hash });
+/** Whether the client tells its peers addresses of its own network. */
+const lan = z.boolean().optional();
 
 const auth = z.object({
   type: z.literal('auth'),
@@ -58,6 +55,7 @@ const register = z.object({
     .max(8)
     .refine((secrets) => new Set(secrets.map((one) => one.key_id)).size === secrets.length, 'a key_id twice'),
   nat: natVerdict.optional(),
+  lan,
 });
 const unregister = z.object({ type: z.literal('unregister'), name });
 const p2pConnect = z.object({
@@ -75,7 +73,7 @@ const p2pAnswerToServer = z.object({ type: z.literal('p2p_answer'), link, answer
 const p2pRefuse = z.object({ type: z.literal('p2p_refuse'), link, code });
 const p2pClose = z.object({ type: z.literal('p2p_close'), link, code: code.optional() });
 const openData = z.object({ type: z.literal('open_data'), request_id: requestId });
-const nat = z.object({ type: z.literal('nat'), nat: natVerdict });
+const nat = z.object({ type: z.literal('nat'), nat: natVerdict, lan });
 
 const hello = z.object({
   type: z.literal('hello'),
@@ -137,6 +135,11 @@ const clientMessage = z.discriminatedUnion('type', [
   p2pClose,
   openData,
   nat,
+  p2pMessage,
+  p2pArmed,
+  p2pResult,
+  p2pAgain,
+  p2pBytes,
 ]);
 const serverMessage = z.discriminatedUnion('type', [
   hello,
@@ -151,6 +154,10 @@ const serverMessage = z.discriminatedUnion('type', [
   p2pClose,
   dataReady,
   error,
+  p2pMessage,
+  p2pStep,
+  p2pGo,
+  p2pRelay,
 ]);
 
 /** What a client sends. */
@@ -204,8 +211,4 @@ function parseJson(text: string): unknown {
   } catch {
     throw new UnderpassError('protocol_error', { problem: 'not JSON' });
   }
-}
-
-function isCanonical(text: string): boolean {
-  return Buffer.from(text, 'base64url').toString('base64url') === text;
 }

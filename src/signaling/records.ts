@@ -30,6 +30,8 @@ export interface Session {
   remoteAddress: string;
   /** The last that the client said of its network. */
   nat: NatVerdict | undefined;
+  /** Whether it tells its peers addresses of that network. */
+  lan: boolean;
   /** Undefined while the client is away. */
   connection: number | undefined;
   readonly outbox: string[];

@@ -9,6 +9,8 @@ import { SignalingHub } from './hub.ts';
 import type { HubOutput, LinkOpen } from './hub-output.ts';
 import type { HubPolicy } from './limits.ts';
 import type { StunGreeting } from './messages.ts';
+import type { PunchOutcome } from './punch.ts';
+import type { PlanPunch } from './punch-plan.ts';
 import type { ClaimResult, NameRegistry } from './registry.ts';
 
 /** A client that lets this many bytes wait does not read, and is not waited for. */
@@ -22,6 +24,10 @@ export interface SignalingHooks {
   onLinkClosed(link: string): void;
   /** A client is gone for good, and its data connection has nobody behind it. */
   onSessionClosed(session: string): void;
+  /** A search for a direct path is over. */
+  onPunched(outcome: PunchOutcome): void;
+  /** Bytes that a client says have come over a direct path. Nothing may be limited or charged by it. */
+  onDirectBytes(direction: 'up' | 'down', bytes: number): void;
   /** A client was told of an error. */
   onFailure(error: UnderpassError): void;
 }
@@ -29,6 +35,7 @@ export interface SignalingHooks {
 export interface SignalingServerOptions extends HubPolicy {
   readonly version: string;
   readonly registry: NameRegistry;
+  readonly planPunch: PlanPunch;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly hooks: SignalingHooks;
@@ -109,7 +116,7 @@ export class SignalingServer {
     const id = ++this.#lastConnection;
     this.#sockets.set(id, socket);
     socket.on('message', (data, isBinary) => {
-      if (isBinary) this.#input(() => this.#hub.fail(id, 'binary message'));
+      if (isBinary) this.#input((now) => this.#hub.fail(id, 'binary message', now));
       else this.#input((now) => this.#hub.receive(id, String(data), now));
     });
     socket.on('close', (code) => {
@@ -147,6 +154,12 @@ export class SignalingServer {
       case 'session_closed':
         hooks.onSessionClosed(output.session);
         break;
+      case 'punched':
+        hooks.onPunched(output);
+        break;
+      case 'direct_bytes':
+        hooks.onDirectBytes(output.direction, output.bytes);
+        break;
       case 'failure':
         this.#onFailure(output.error);
         break;
@@ -164,7 +177,7 @@ export class SignalingServer {
     if (socket === undefined) return;
     socket.send(text);
     if (socket.bufferedAmount <= MAX_BACKLOG) return;
-    this.#hub.fail(connection, 'messages are not read');
+    this.#hub.fail(connection, 'messages are not read', this.#options.runtime.now());
     socket.terminate();
   }
 

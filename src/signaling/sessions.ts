@@ -9,8 +9,9 @@ import type { Session } from './records.ts';
 
 /** How long a session outlives its connection, in milliseconds. */
 const DETACHED_TIME = 40_000;
-/** Messages that wait for a client that is away. */
+/** Messages that wait for a client that is away, and how many of them may be such as it could do without. */
 const MAX_OUTBOX = 256;
+const MAX_DISPENSABLE = 128;
 
 /** All sessions, attached to a connection or not, and what is said to them. */
 export class Sessions {
@@ -55,6 +56,7 @@ export class Sessions {
       token,
       remoteAddress: '',
       nat: undefined,
+      lan: false,
       connection: undefined,
       outbox: [],
       tunnels: new Set(),
@@ -100,6 +102,12 @@ export class Sessions {
     if (connection !== undefined) this.#emit({ type: 'send', connection, text });
     else if (outbox.length < MAX_OUTBOX) outbox.push(text);
     else this.#overflowing.add(session);
+  }
+
+  /** Says what a client can do without: if it is away, only while little waits for it. */
+  mention(session: Session, message: ServerMessage): void {
+    if (session.connection !== undefined || session.outbox.length < MAX_DISPENSABLE)
+      this.send(session, message);
   }
 
   /** Answers a request with an error. */

@@ -315,17 +315,58 @@ describe('STUN and the NAT', () => {
   });
 
   it('reports a verdict at once, and keeps none for later', () => {
-    session.reportNat(coneVerdict);
+    session.reportNat(coneVerdict, true);
     expect(outputs()).toEqual([]);
     goOnline();
-    session.reportNat(coneVerdict);
-    expect(sent()).toEqual([{ type: 'nat', nat: coneVerdict }]);
+    session.reportNat(coneVerdict, true);
+    expect(sent()).toEqual([{ type: 'nat', nat: coneVerdict, lan: true }]);
     session.closed(1006, 0);
-    session.reportNat(coneVerdict);
+    session.reportNat(coneVerdict, true);
     session.handleTimeout(session.pollTimeout() ?? 0);
     session.opened(1000);
     hear(hello, 1000);
     hear({ ...authOk, resumed: true }, 1000);
     expect(sent().map(({ type }) => type)).toEqual(['auth']);
+  });
+});
+
+describe('the search for a direct path', () => {
+  const link = b64u(16, 3);
+  const plan = { strategies: ['host', 'direct'], tries: 1 };
+  const told: ServerMessage[] = [
+    { type: 'p2p_step', link, search: 1, step: 1, attempt: 1, plan },
+    { type: 'p2p_message', link, body: 'AAAA', mac: b64u(32) },
+    { type: 'p2p_go', link, step: 1 },
+    { type: 'p2p_relay', link, search: 1, reason: 'exhausted' },
+  ];
+
+  it.each(told)('is handed on: $type', (message) => {
+    goOnline();
+    hear(message);
+    expect(outputs()).toEqual([{ type: 'punch', message }]);
+  });
+
+  it.each(told)('has no place before auth_ok: $type', (message) => {
+    session.start();
+    session.opened(0);
+    hear(hello);
+    outputs();
+    hear(message);
+    expect(outputs()).toMatchObject([
+      { type: 'disconnect' },
+      { type: 'offline', error: { code: 'protocol_error' } },
+    ]);
+  });
+
+  it('goes on after the session has resumed', () => {
+    goOnline();
+    session.closed(1006, 0);
+    session.notify({ type: 'p2p_result', link, step: 1, result: 'direct' });
+    session.handleTimeout(session.pollTimeout() ?? 0);
+    session.opened(1000);
+    hear(hello, 1000);
+    outputs();
+    hear({ ...authOk, resumed: true }, 1000);
+    expect(sent()).toEqual([{ type: 'p2p_result', link, step: 1, result: 'direct' }]);
   });
 });

@@ -3,6 +3,7 @@ import { Identity } from '../../src/identity.ts';
 import { type ClientMessage, encode } from '../../src/signaling/messages.ts';
 import { Random } from '../support/random.ts';
 import { SignalingWorld } from '../support/signaling-world.ts';
+import { coneVerdict, symmetricVerdict } from '../support/verdict.ts';
 
 const SEEDS = [1, 2, 3, 4, 5];
 const b64u = (bytes: Buffer) => bytes.toString('base64url');
@@ -44,6 +45,17 @@ function plausible(random: Random, links: [string, ...string[]]): string {
       { type: 'p2p_refuse', link, code: 'peer_refused' },
       { type: 'p2p_close', link },
       { type: 'open_data', request_id },
+      { type: 'nat', nat: random.pick([coneVerdict, symmetricVerdict]), lan: random.next() < 0.5 },
+      { type: 'p2p_message', link, body: 'AAAA', mac },
+      { type: 'p2p_armed', link, step: random.integer(6) },
+      {
+        type: 'p2p_result',
+        link,
+        step: random.integer(6),
+        result: random.pick(['direct', 'failed', 'refused']),
+      },
+      { type: 'p2p_again', link, search: random.integer(4) },
+      { type: 'p2p_bytes', link, received: random.integer(1000) },
     ]),
   );
 }
@@ -103,11 +115,25 @@ describe.each(SEEDS)('a hostile crowd (seed %d)', (seed) => {
     expect(bystander.session.online).toBe(true);
     for (const id of intruders) world.input((hub, now) => hub.disconnect(id, false, now));
     await world.advance(45_000);
-    expect(world.hub.counts).toEqual({ connections: 1, sessions: 1, tunnels: 1, links: 0, dataIds: 0 });
+    expect(world.hub.counts).toEqual({
+      connections: 1,
+      sessions: 1,
+      tunnels: 1,
+      links: 0,
+      punches: 0,
+      dataIds: 0,
+    });
     expect(world.registry.size).toBe(1);
     bystander.input((session) => session.stop());
     await world.advance(61_000);
-    expect(world.hub.counts).toEqual({ connections: 0, sessions: 0, tunnels: 0, links: 0, dataIds: 0 });
+    expect(world.hub.counts).toEqual({
+      connections: 0,
+      sessions: 0,
+      tunnels: 0,
+      links: 0,
+      punches: 0,
+      dataIds: 0,
+    });
     expect(world.hub.pollTimeout()).toBeUndefined();
   });
 

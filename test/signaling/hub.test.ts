@@ -629,7 +629,7 @@ describe('what a client says of its NAT', () => {
   const countsOf = ({ hub }: SignalingWorld) =>
     Object.fromEntries(Object.entries(hub.sessions.countByNat()).filter(([, count]) => count > 0));
   const report = (client: WorldClient, verdict = coneVerdict) =>
-    client.input((session) => session.reportNat(verdict));
+    client.input((session) => session.reportNat(verdict, false));
   const none = { unknown: 0, open: 0, cone: 0, symmetric: 0 };
 
   it('is counted by type, the last of each session', async () => {

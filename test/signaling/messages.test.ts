@@ -9,9 +9,13 @@ import {
   type ServerMessage,
 } from '../../src/signaling/messages.ts';
 import { thrownBy } from '../support/errors.ts';
+import { forSeeds, mutate } from '../support/seeds.ts';
+import { coneVerdict } from '../support/verdict.ts';
 
 const b64u = (size: number, fill = 7) => Buffer.alloc(size, fill).toString('base64url');
 const hash = 'ab'.repeat(32);
+
+const step = { strategies: ['host', 'a-way-of-the-future'], tries: 16 };
 
 const fromClients: ClientMessage[] = [
   { type: 'auth', protocol: 1, client_version: '0.1.0', identity: b64u(32), signature: b64u(64) },
@@ -43,6 +47,20 @@ const fromClients: ClientMessage[] = [
   { type: 'p2p_close', link: b64u(16) },
   { type: 'p2p_close', link: b64u(16), code: 'peer_lost' },
   { type: 'open_data', request_id: 'r2' },
+  { type: 'nat', nat: coneVerdict, lan: true },
+  { type: 'p2p_message', link: b64u(16), body: b64u(1024), mac: b64u(32) },
+  { type: 'p2p_armed', link: b64u(16), step: 1 },
+  { type: 'p2p_result', link: b64u(16), step: 2, result: 'failed' },
+  {
+    type: 'p2p_result',
+    link: b64u(16),
+    step: 2,
+    result: 'direct',
+    strategy: 'birthday',
+    milliseconds: 3_600_000,
+  },
+  { type: 'p2p_again', link: b64u(16), search: 0 },
+  { type: 'p2p_bytes', link: b64u(16), received: 2 ** 40 },
 ];
 
 const fromServers: ServerMessage[] = [
@@ -73,6 +91,11 @@ const fromServers: ServerMessage[] = [
   { type: 'data_ready', request_id: 'r', session_id: '0f'.repeat(16) },
   { type: 'error', request_id: 'r', code: 'a_code_of_the_future', message: '' },
   { type: 'error', code: 'protocol_error', message: 'x' },
+  { type: 'p2p_message', link: b64u(16), body: b64u(1), mac: b64u(32) },
+  { type: 'p2p_step', link: b64u(16), search: 1, step: 2, attempt: 3, plan: step },
+  { type: 'p2p_step', link: b64u(16), search: 1, step: 2, attempt: 3, plan: { ...step, hard: 'publisher' } },
+  { type: 'p2p_go', link: b64u(16), step: 2 ** 31 },
+  { type: 'p2p_relay', link: b64u(16), search: 1, reason: 'a-reason-of-the-future' },
 ];
 
 describe('messages', () => {
@@ -115,6 +138,62 @@ describe('messages', () => {
   ])('refuses a wrong %s: %s', (field, value) => {
     const error = thrownBy(() => parseClientMessage(JSON.stringify({ ...connect, [field]: value })));
     expect(error.code).toBe('protocol_error');
+  });
+
+  it.each([
+    ['p2p_message', 'body', b64u(1025)],
+    ['p2p_message', 'body', ''],
+    ['p2p_message', 'body', '=='],
+    ['p2p_message', 'mac', b64u(16)],
+    ['p2p_message', 'link', b64u(17)],
+    ['p2p_armed', 'step', -1],
+    ['p2p_armed', 'step', 0.5],
+    ['p2p_armed', 'step', 2 ** 31 + 1],
+    ['p2p_armed', 'step', '1'],
+    ['p2p_result', 'result', 'maybe'],
+    ['p2p_result', 'step', undefined],
+    ['p2p_result', 'strategy', 'x'.repeat(33)],
+    ['p2p_result', 'strategy', 'no words'],
+    ['p2p_result', 'milliseconds', 3_600_001],
+    ['p2p_result', 'milliseconds', -1],
+    ['p2p_again', 'search', null],
+    ['p2p_bytes', 'received', -1],
+    ['p2p_bytes', 'received', 2 ** 40 + 1],
+    ['p2p_bytes', 'received', 1.5],
+    ['nat', 'lan', 1],
+    ['p2p_step', 'plan', { ...step, strategies: [] }],
+    ['p2p_step', 'plan', { ...step, strategies: Array(17).fill('host') }],
+    ['p2p_step', 'plan', { ...step, strategies: ['HOST'] }],
+    ['p2p_step', 'plan', { ...step, hard: 'server' }],
+    ['p2p_step', 'plan', { ...step, tries: 0 }],
+    ['p2p_step', 'plan', { ...step, tries: 17 }],
+    ['p2p_step', 'search', -1],
+    ['p2p_go', 'step', Number.MAX_SAFE_INTEGER],
+    ['p2p_relay', 'reason', 'A sentence.'],
+  ])('refuses a %s with a wrong %s: %j', (type, field, value) => {
+    const message = [...fromClients, ...fromServers].find((one) => one.type === type);
+    const text = JSON.stringify({ ...message, [field]: value });
+    for (const parse of [parseClientMessage, parseServerMessage]) {
+      expect(thrownBy(() => parse(text)).code).toBe('protocol_error');
+    }
+  });
+
+  it('answers mutated messages with messages of the same bounds, or a protocol_error', () => {
+    const texts = [...fromClients, ...fromServers].map(encode) as [string, ...string[]];
+    let read = 0;
+    forSeeds(3000, (random) => {
+      const text = mutate(Buffer.from(random.pick(texts)), random).toString();
+      for (const parse of [parseClientMessage, parseServerMessage]) {
+        try {
+          const message = parse(text);
+          read++;
+          expect(parse(encode(message))).toEqual(message);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'protocol_error' });
+        }
+      }
+    });
+    expect(read).toBeGreaterThan(50);
   });
 
   it.each(['', 'null', '[]', '"x"', '{', '{"type":"hello"}', '[[[[[[[', '{"type":{"type":"ping"}}'])(

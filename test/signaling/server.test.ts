@@ -11,6 +11,7 @@ import { parseTrustedProxies } from '../../src/net/client-address.ts';
 import { systemRuntime } from '../../src/net/runtime.ts';
 import type { Trust } from '../../src/net/trust.ts';
 import { WebSocketListener } from '../../src/net/websocket-server.ts';
+import { planPunch } from '../../src/punch/strategy.ts';
 import { SignalingClient, type SignalingHandler } from '../../src/signaling/client.ts';
 import type { LinkOpen } from '../../src/signaling/hub-output.ts';
 import { defaultLimits, type ServerLimits } from '../../src/signaling/limits.ts';
@@ -32,18 +33,23 @@ afterEach(async () => {
 async function serve(secure: boolean, limits: Partial<ServerLimits> = {}) {
   const opened: LinkOpen[] = [];
   const failures: ErrorCode[] = [];
+  const punched: string[] = [];
+  const reported: [direction: string, bytes: number][] = [];
   const signaling = new SignalingServer({
     limits: { ...defaultLimits, ...limits },
     tokens: ['hunter2'],
     direct: true,
     version: 'test',
     registry: new MemoryRegistry(),
+    planPunch,
     runtime: systemRuntime,
     log: silentLogger,
     hooks: {
       onLinkOpen: (link) => opened.push(link),
       onLinkClosed: () => {},
       onSessionClosed: () => {},
+      onPunched: ({ outcome }) => punched.push(outcome),
+      onDirectBytes: (direction, bytes) => reported.push([direction, bytes]),
       onFailure: ({ code }) => failures.push(code),
     },
   });
@@ -59,7 +65,14 @@ async function serve(secure: boolean, limits: Partial<ServerLimits> = {}) {
     () => listener.close(),
     () => signaling.close(),
   );
-  return { signaling, opened, failures, url: `${secure ? 'wss' : 'ws'}://127.0.0.1:${port}` };
+  return {
+    signaling,
+    opened,
+    failures,
+    punched,
+    reported,
+    url: `${secure ? 'wss' : 'ws'}://127.0.0.1:${port}`,
+  };
 }
 
 /** A client that has come online, or rejects with why it did not. */
@@ -83,6 +96,10 @@ function join(
         onOffer: () => {},
         onLinkClosed: () => {},
         onReplaced: () => {},
+        onPeerMessage: () => {},
+        onPunchStep: () => {},
+        onPunchGo: () => {},
+        onPunchRelay: () => {},
         ...handler,
       },
     });
@@ -131,6 +148,59 @@ describe.each([
     subscriber.closeLink(request.link);
     expect(await closed).toBe(request.link);
     expect(signaling.counts).toMatchObject({ sessions: 2, tunnels: 1, links: 0 });
+  });
+});
+
+describe('two clients that look for a direct path', () => {
+  it('are told what to do, hear each other, and report', async () => {
+    const { url, punched, reported } = await serve(false);
+    const heard: unknown[] = [];
+    const message = { body: Buffer.from('sealed'), mac: Buffer.alloc(32, 5) };
+    const listen = (who: string, client: () => SignalingClient): Partial<SignalingHandler> => ({
+      onPunchStep: ({ link, step, plan: { strategies } }) => {
+        heard.push([who, step, strategies[0]]);
+        client().armed(link, step);
+      },
+      onPunchGo: (link, step) => {
+        heard.push([who, step, 'go']);
+        client().sendPeerMessage(link, message);
+      },
+      onPeerMessage: (link, sealed) => {
+        heard.push([who, sealed]);
+        client().directBytes(link, who === 'publisher' ? 3 : 4);
+        client().punchResult(link, 1, { result: 'direct', strategy: 'direct', milliseconds: 9 });
+      },
+      onPunchRelay: (_link, search, reason) => heard.push([who, search, reason]),
+    });
+    const publisher = await join(
+      url,
+      {},
+      {
+        onOffer: ({ link }) => publisher.answer(link, 'AAAA', mac),
+        ...listen('publisher', () => publisher),
+      },
+    );
+    const subscriber = await join(
+      url,
+      {},
+      listen('subscriber', () => subscriber),
+    );
+    const openVerdict = { ...coneVerdict, ipv6: false, hairpin: true };
+    await publisher.register('game', [{ key_id: 0, hash }], openVerdict);
+    subscriber.reportNat(openVerdict);
+    await subscriber.connect({ ...request, wait: false });
+    await expect.poll(() => [punched, reported.length]).toEqual([['direct'], 2]);
+    await expect.poll(() => heard.length).toBe(6);
+    for (const who of ['subscriber', 'publisher']) {
+      // Both come from one address.
+      expect(heard).toContainEqual([who, 1, 'hairpin']);
+      expect(heard).toContainEqual([who, 1, 'go']);
+      expect(heard).toContainEqual([who, message]);
+    }
+    expect(reported).toContainEqual(['up', 3]);
+    expect(reported).toContainEqual(['down', 4]);
+    subscriber.punchAgain(request.link, 1);
+    await expect.poll(() => heard.length, { timeout: 3000 }).toBe(12);
   });
 });
 

@@ -1,11 +1,13 @@
 import { UnderpassError } from '../../src/errors.ts';
 import { Identity } from '../../src/identity.ts';
 import { Driver } from '../../src/net/driver.ts';
+import { planPunch } from '../../src/punch/strategy.ts';
 import type { ClientOutput, Unsent } from '../../src/signaling/client-output.ts';
 import { ClientSession } from '../../src/signaling/client-session.ts';
 import { SignalingHub } from '../../src/signaling/hub.ts';
 import type { HubOutput } from '../../src/signaling/hub-output.ts';
 import { defaultLimits, type HubPolicy, type ServerLimits } from '../../src/signaling/limits.ts';
+import type { PlanPunch } from '../../src/signaling/punch-plan.ts';
 import { MemoryRegistry } from '../../src/signaling/registry.ts';
 import { VirtualRuntime } from './virtual-runtime.ts';
 
@@ -31,7 +33,10 @@ export class SignalingWorld {
   #lastConnection = 0;
 
   constructor(
-    policy: Partial<Omit<HubPolicy, 'limits'>> & { limits?: Partial<ServerLimits> } = {},
+    policy: Partial<Omit<HubPolicy, 'limits'>> & {
+      limits?: Partial<ServerLimits>;
+      planPunch?: PlanPunch;
+    } = {},
     seed = 1,
   ) {
     this.runtime = new VirtualRuntime(seed);
@@ -39,6 +44,7 @@ export class SignalingWorld {
       tokens: [],
       direct: true,
       version: 'test',
+      planPunch,
       ...policy,
       limits: { ...defaultLimits, ...policy.limits },
       randomBytes: (size) => this.runtime.randomBytes(size),
