@@ -20,10 +20,18 @@ export interface NamedServer {
 export interface MeasureOptions {
   /** In the order of trust. */
   readonly servers: readonly NamedServer[];
-  /** The socket to measure, of IPv4. */
+  /** The socket to measure, of IPv4; others may use it as well, each through a share of their own. */
   readonly socket: DatagramSocket;
+  /** Opens others. `UdpSocket.open` where nobody else is to use them. */
+  readonly open?: (family: 4 | 6) => Promise<DatagramSocket>;
   readonly runtime: Runtime;
   readonly log: Logger;
+  /**
+   * Told, once at most, when hole punching can begin: long before the end, two to four round trips after the beginning. Mapping,
+   * allocation, reflexive address, arming TTL and socket are those of the measurement, which goes on; of filtering there is what
+   * is let in at least, or `unknown`; of the rest what is known by then. Not called where it takes until the end.
+   */
+  readonly onEarly?: ((findings: Findings, socket: DatagramSocket) => void) | undefined;
   /** Ends it early, with what is known by then. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -116,6 +124,9 @@ class Run {
         this.#sockets.get(socket)?.send(bytes, to, ttl === undefined ? {} : { ttl });
         break;
       }
+      case 'early':
+        this.#options.onEarly?.(this.#findings(), this.#mainSocket());
+        break;
       case 'done':
         this.#finish();
         break;
@@ -128,7 +139,8 @@ class Run {
     this.#given = true;
     let socket: DatagramSocket;
     try {
-      socket = first ? this.#options.socket : await UdpSocket.open({ family });
+      const { socket: given, open = (family) => UdpSocket.open({ family }) } = this.#options;
+      socket = first ? given : await open(family);
     } catch (error) {
       this.#options.log.debug('a socket could not be opened', { problem: String(error) });
       this.#input((now) => this.#discovery.failed(id, now));
@@ -146,18 +158,24 @@ class Run {
     if (this.#over) return;
     this.#over = true;
     this.#driver.stop();
-    const { runtime, servers, signal, socket: given } = this.#options;
+    const { signal, socket: given } = this.#options;
     signal?.removeEventListener('abort', this.#abort);
-    const main = this.#sockets.get(this.#discovery.mainSocket ?? -1) ?? given;
+    const main = this.#mainSocket();
     for (const socket of new Set([...this.#sockets.values(), given])) {
       socket.onPacket('stun', undefined);
       if (socket !== main) socket.close();
     }
+    this.#resolve({ socket: main, findings: this.#findings() });
+  }
+
+  #mainSocket(): DatagramSocket {
+    return this.#sockets.get(this.#discovery.mainSocket ?? -1) ?? this.#options.socket;
+  }
+
+  #findings(): Findings {
+    const { runtime, servers } = this.#options;
     const elapsed = runtime.now() - this.#startedAt;
-    this.#resolve({
-      socket: main,
-      findings: findingsOf(this.#discovery, servers, this.#localAddress, elapsed),
-    });
+    return findingsOf(this.#discovery, servers, this.#localAddress, elapsed);
   }
 
   #input(give: (now: number) => void): void {

@@ -1,15 +1,11 @@
 import type { Instant, Machine } from '../machine.ts';
 import { type Endpoint, familyOf } from '../net/endpoint.ts';
 import { scopeOf } from '../net/ip.ts';
-import { testFiltering } from './filtering-test.ts';
-import { testHairpin } from './hairpin-test.ts';
-import type { Observations } from './observations.ts';
-import { testPoisoning } from './poison-test.ts';
+import { BehaviourTests } from './behaviour-tests.ts';
+import { Ipv6Test } from './ipv6-test.ts';
 import type { ProbeSocket, Reference } from './prober.ts';
 import type { ServerReport } from './report.ts';
 import { FRESH_SOCKETS, Sampler } from './sampler.ts';
-import { mappedAddress } from './stun-address.ts';
-import { testArmingTtl } from './ttl-test.ts';
 import { contradictedServers, judge, type Verdict } from './verdict.ts';
 import { type SocketOutput, Workbench } from './workbench.ts';
 
@@ -38,10 +34,8 @@ export interface DiscoveryOptions {
   readonly randomBytes: (size: number) => Buffer;
 }
 
-export type DiscoveryOutput = SocketOutput | { readonly type: 'done' };
-
-/** Observations that tests make one by one. */
-type Tested = 'filtering' | 'hairpin' | 'poisonable' | 'armingTtl';
+/** `early`: hole punching can begin, with what is known by now, on the socket that is the main one now. Once at most. */
+export type DiscoveryOutput = SocketOutput | { readonly type: 'early' } | { readonly type: 'done' };
 
 /** Measures what the NAT in front of this machine does, in at most 1.5 s, and never fails: what is not heard stays unknown. */
 export class Discovery implements Machine<DiscoveryOutput> {
@@ -50,10 +44,10 @@ export class Discovery implements Machine<DiscoveryOutput> {
   readonly #sampler: Sampler;
   /** How many endpoints of a server have refused. */
   readonly #refusals = new Map<number, number>();
-  readonly #heardOverIpv6 = new Map<number, number>();
-  readonly #tested: Partial<Pick<Observations, Tested>> = {};
-  #ipv6: string | undefined;
+  readonly #ipv6: Ipv6Test;
+  #tests: BehaviourTests | undefined;
   #state: 'mapping' | 'behaviour' | 'done' | 'told' = 'mapping';
+  #early: 'not yet' | 'due' | 'told' = 'not yet';
   #collisions = 0;
   /** The burst whose first answer has set a limit to waiting for the rest. */
   #hurriedBurst = 0;
@@ -66,6 +60,7 @@ export class Discovery implements Machine<DiscoveryOutput> {
     this.#bench = new Workbench(options.randomBytes);
     const servers = options.servers.map(({ endpoints }) => endpoints);
     this.#sampler = new Sampler(this.#bench, servers, () => this.#considerMapping());
+    this.#ipv6 = new Ipv6Test(this.#bench, servers, () => this.#considerEarly());
   }
 
   /** The socket that was measured, once there is one. All others are to be closed at the end. */
@@ -80,7 +75,7 @@ export class Discovery implements Machine<DiscoveryOutput> {
 
   get verdict(): Verdict {
     const { localAddress, localAddresses } = this.#options;
-    const { filtering, hairpin, poisonable, armingTtl } = this.#tested;
+    const { filtering, hairpin, poisonable, armingTtl } = this.#tests?.tested ?? {};
     return judge({
       ...{ localAddress, localAddresses, samples: this.#sampler.samples },
       ...{ filtering, hairpin, poisonable, armingTtl },
@@ -90,7 +85,7 @@ export class Discovery implements Machine<DiscoveryOutput> {
 
   /** The global address that a server saw us come from over IPv6. */
   get ipv6(): string | undefined {
-    return this.#ipv6;
+    return this.#ipv6.address;
   }
 
   /** How each server fared, in their order. */
@@ -118,7 +113,7 @@ export class Discovery implements Machine<DiscoveryOutput> {
     this.#bench.open(1 + FRESH_SOCKETS, ([main, ...fresh]) => {
       if (main) this.#probe(main, fresh);
     });
-    this.#probeIpv6();
+    this.#ipv6.start();
   }
 
   opened(socket: number, localPort: number, now: Instant): void {
@@ -144,7 +139,12 @@ export class Discovery implements Machine<DiscoveryOutput> {
 
   pollOutput(): DiscoveryOutput | undefined {
     const output = this.#bench.pollOutput();
-    if (output !== undefined || this.#state !== 'done') return output;
+    if (output !== undefined) return output;
+    if (this.#early === 'due') {
+      this.#early = 'told';
+      return { type: 'early' };
+    }
+    if (this.#state !== 'done') return undefined;
     this.#state = 'told';
     return { type: 'done' };
   }
@@ -214,66 +214,40 @@ export class Discovery implements Machine<DiscoveryOutput> {
 
   #testBehaviour(reference: Reference): void {
     const bench = this.#bench;
-    const { mapping, allocation, reflexive } = this.verdict;
-    const stable = mapping === 'endpoint-independent' || mapping === 'none';
-    const step = stable ? undefined : (allocation?.step ?? undefined);
-    const tests = [
-      this.#test('filtering', (settle) => testFiltering(bench, reference, settle)),
-      this.#test('hairpin', (settle) => testHairpin(bench, reference, reflexive, settle)),
-    ];
-    if (stable) tests.push(this.#test('poisonable', (settle) => testPoisoning(bench, reference, settle)));
-    if (stable || step !== undefined) {
-      tests.push(this.#test('armingTtl', (settle) => testArmingTtl(bench, reference, step, settle)));
-    }
     // The server that fresh sockets had asked may be dead: others ask the one that is not.
-    if (!this.#sampler.hasFresh(reference.server)) {
-      tests.push((settle) =>
-        bench.open(FRESH_SOCKETS, (fresh) => this.#sampler.probeFresh(reference, fresh, settle)),
-      );
-    }
-    let pending = tests.length;
-    for (const run of tests) {
-      run(() => {
-        if (--pending === 0) this.#finish();
-      });
-    }
-  }
-
-  #test<Key extends Tested>(
-    key: Key,
-    run: (settle: (result: Observations[Key]) => void) => void,
-  ): (settle: () => void) => void {
-    return (settle) =>
-      run((result) => {
-        this.#tested[key] = result;
-        settle();
-      });
-  }
-
-  #probeIpv6(): void {
-    const targets = this.#options.servers.flatMap(({ endpoints }, server) =>
-      endpoints.filter((one) => familyOf(one) === 6).map((to) => ({ server, to })),
-    );
-    if (targets.length === 0) return;
-    this.#bench.open(
-      1,
-      ([socket]) => {
-        if (socket === undefined) return;
-        for (const { server, to } of targets) {
-          this.#bench.ask({ socket, to }, (answer) => {
-            const mapped = answer?.message.class === 'success' ? mappedAddress(answer.message) : undefined;
-            if (answer === undefined || mapped === undefined) return;
-            this.#heardOverIpv6.set(server, answer.rtt);
-            if (scopeOf(mapped.address) === 'global') this.#ipv6 ??= mapped.address;
-          });
-        }
+    const isSampled = this.#sampler.hasFresh(reference.server);
+    const sample = (settle: () => void) =>
+      bench.open(FRESH_SOCKETS, (fresh) => this.#sampler.probeFresh(reference, fresh, settle));
+    this.#tests = new BehaviourTests({
+      prober: bench,
+      reference,
+      verdict: this.verdict,
+      sample: isSampled ? undefined : sample,
+      onProgress: () => {
+        this.#considerEarly();
+        if (this.#tests?.isOver) this.#finish();
       },
-      6,
-    );
+    });
+    this.#tests.start();
+    this.#considerEarly();
+  }
+
+  #considerEarly(): void {
+    if (this.#early !== 'not yet' || !this.#tests?.isEnough) return;
+    if (!this.#tests.isLate && this.#expectsIpv6()) return;
+    // What is not known may still be found out, unless everybody has answered: in a network that leads nowhere, say.
+    if (this.verdict.mapping === 'unknown' && !this.#sampler.isComplete()) return;
+    this.#early = 'due';
+  }
+
+  #expectsIpv6(): boolean {
+    if (!this.#ipv6.isPossible || this.ipv6 !== undefined) return false;
+    const isOurs = (address: string) => familyOf({ address, port: 0 }) === 6 && scopeOf(address) === 'global';
+    return this.#options.localAddresses.some(isOurs);
   }
 
   #rttOf(server: number): number | undefined {
-    return this.#sampler.rttOf(server) ?? this.#heardOverIpv6.get(server);
+    return this.#sampler.rttOf(server) ?? this.#ipv6.rttOf(server);
   }
 
   /** One machine that refuses has closed its port; when several do, somebody in between refuses for them. */

@@ -46,3 +46,8 @@ export interface Prober {
 export function patienceFor({ rtt }: Reference): number {
   return Math.min(400 + 2 * rtt, 900);
 }
+
+/** Long enough for the answer to something that is asked several times, so that losing it once does no harm. */
+export function promptnessFor({ rtt }: Reference): number {
+  return Math.max(60, 2 * rtt + 10);
+}

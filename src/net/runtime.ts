@@ -22,8 +22,20 @@ const MAX_DELAY = 2 ** 31 - 1;
 export const systemRuntime: Runtime = {
   now: () => performance.now(),
   setTimer(delay, callback) {
-    const handle = setTimeout(callback, Math.min(Math.max(delay, 0), MAX_DELAY));
-    return { cancel: () => clearTimeout(handle) };
+    let turn: NodeJS.Immediate | undefined;
+    // Whoever waited for a packet shall not be told that it has not come while it waits to be read, as after a busy moment.
+    const handle = setTimeout(
+      () => {
+        turn = setImmediate(callback);
+      },
+      Math.min(Math.max(delay, 0), MAX_DELAY),
+    );
+    return {
+      cancel() {
+        clearTimeout(handle);
+        clearImmediate(turn);
+      },
+    };
   },
   randomBytes: (size) => randomBytes(size),
 };

@@ -15,12 +15,13 @@ export interface SendOptions {
 export interface DatagramSocket {
   /** What it is bound to: the wildcard address unless it was opened on another. */
   readonly local: Endpoint;
-  /** Told of each packet that could not be sent. Nothing else comes of it: UDP may lose what it likes. */
-  onSendError: ((error: Error, to: Endpoint) => void) | undefined;
   /** Who gets the packets of a kind: one handler each, the latest. Packets that nobody wants are dropped. */
   onPacket(kind: PacketKind, handler: PacketHandler | undefined): void;
-  /** Sends a datagram, after those before it. Never throws; after `close` it does nothing. The bytes must not change. */
-  send(bytes: Buffer, to: Endpoint, options?: SendOptions): void;
+  /**
+   * Sends a datagram, after those before it. Never throws; after `close` it does nothing. True: the bytes are not needed any more.
+   * False: they must not change.
+   */
+  send(bytes: Buffer, to: Endpoint, options?: SendOptions): boolean;
   /** Nothing is sent or received any more. */
   close(): void;
 }
@@ -34,10 +35,16 @@ export interface UdpSocketOptions {
 }
 
 /** What is used of a `dgram.Socket`. */
-export type RawSocket = Pick<dgram.Socket, 'address' | 'close' | 'on' | 'send' | 'setTTL'>;
+export type RawSocket = Pick<
+  dgram.Socket,
+  'address' | 'close' | 'getSendQueueCount' | 'on' | 'send' | 'setTTL'
+>;
 
 /** Packets that may wait at a time, here and in the system's hands; what comes on top is dropped. */
 const MAX_PENDING = 4096;
+
+/** Bytes that may wait to be read, as far as the system allows: its own few hundred packets are one burst over QUIC. */
+const RECEIVE_BUFFER = 2 * 1024 * 1024;
 
 /** What packets have that ask for nothing. No two machines of the internet are further apart. */
 const USUAL_TTL = 64;
@@ -54,7 +61,8 @@ interface Packet {
  */
 export class UdpSocket implements DatagramSocket {
   readonly local: Endpoint;
-  onSendError: DatagramSocket['onSendError'];
+  /** Told of each packet that could not be sent. Nothing else comes of it: UDP may lose what it likes. */
+  onSendError: ((error: Error, to: Endpoint) => void) | undefined;
   readonly #raw: RawSocket;
   readonly #handlers = new Map<PacketKind, PacketHandler>();
   readonly #waiting: Packet[] = [];
@@ -82,6 +90,7 @@ export class UdpSocket implements DatagramSocket {
       raw.once('error', abandon);
       raw.bind({ address, port, exclusive: true }, () => {
         raw.off('error', abandon);
+        widen(raw);
         resolve(new UdpSocket(raw));
       });
     });
@@ -92,14 +101,18 @@ export class UdpSocket implements DatagramSocket {
     else this.#handlers.set(kind, handler);
   }
 
-  send(bytes: Buffer, to: Endpoint, { ttl = USUAL_TTL }: SendOptions = {}): void {
-    if (this.#closed) return;
+  send(bytes: Buffer, to: Endpoint, options?: SendOptions): boolean {
+    if (this.#closed) return true;
     if (this.#waiting.length + this.#inFlight >= MAX_PENDING) {
       this.onSendError?.(new Error('too many packets are waiting to be sent'), to);
-      return;
+      return true;
     }
-    this.#waiting.push({ bytes, to, ttl });
-    this.#flush();
+    const packet = { bytes, to, ttl: options?.ttl ?? USUAL_TTL };
+    if (this.#waiting.length > 0 || !this.#mayGo(packet)) {
+      this.#waiting.push(packet);
+      return false;
+    }
+    return this.#transmit(packet);
   }
 
   close(): void {
@@ -114,22 +127,28 @@ export class UdpSocket implements DatagramSocket {
    * when there is none, and packets that want another one wait, with all that come after them.
    */
   #flush(): void {
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      if (next.ttl !== this.#ttl && this.#inFlight > 0) return;
+    for (let next = this.#waiting[0]; next !== undefined && this.#mayGo(next); next = this.#waiting[0]) {
       this.#waiting.shift();
       this.#transmit(next);
     }
   }
 
-  #transmit({ bytes, to, ttl }: Packet): void {
+  #mayGo({ ttl }: Packet): boolean {
+    return ttl === this.#ttl || this.#inFlight === 0;
+  }
+
+  #transmit({ bytes, to, ttl }: Packet): boolean {
     this.#inFlight += 1;
     try {
       if (ttl !== this.#ttl) this.#raw.setTTL(ttl);
       this.#ttl = ttl;
       this.#raw.send(bytes, to.port, to.address, (error) => this.#sent(error, to));
+      // The system has often taken it already, though the callback comes later.
+      return this.#raw.getSendQueueCount() === 0;
     } catch (error) {
       this.#inFlight -= 1;
       this.onSendError?.(error as Error, to);
+      return true;
     }
   }
 
@@ -144,6 +163,15 @@ export class UdpSocket implements DatagramSocket {
     // An IPv4 address inside an IPv6 one is nobody's on the wire, and Endpoints have one spelling each.
     if (EMBEDDED_IPV4.test(from.address)) return;
     this.#handlers.get(packetKind(bytes))?.(bytes, from);
+  }
+}
+
+function widen(raw: dgram.Socket): void {
+  try {
+    raw.setRecvBufferSize(RECEIVE_BUFFER);
+  } catch (error) {
+    // Some systems refuse what Linux cuts down: then more of a burst is lost.
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_SOCKET_BUFFER_SIZE') throw error;
   }
 }
 

@@ -10,6 +10,7 @@ import { ATTRIBUTE, decodeStun, encodeStun } from '../../src/nat/stun.ts';
 import { encodeChangeRequest, mappedAddress, otherAddress } from '../../src/nat/stun-address.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { systemRuntime } from '../../src/net/runtime.ts';
+import { SharedSocket } from '../../src/net/shared-socket.ts';
 import { UdpSocket } from '../../src/net/udp-socket.ts';
 
 const closers: (() => void)[] = [];
@@ -195,6 +196,35 @@ test('a measurement over real sockets: the server is on this machine, so the NAT
   expect(findings).toMatchObject({ type: 'unknown', udp_blocked: false, local_address: '127.0.0.1' });
   expect(findings.reflexive).toEqual({ address: '127.0.0.1', port: socket.local.port });
   expect(findings.servers.map(({ status }) => status)).toEqual(['answered', 'refused', 'unreachable']);
+});
+
+test('a measurement leaves the socket’s other users alone, and tells early what there is to tell', async () => {
+  const { addresses, ports } = await start(['127.0.0.1', '127.0.0.2']);
+  const endpoints = addresses.flatMap((address) => ports.map((port) => ({ address, port })));
+  const shared = new SharedSocket(await UdpSocket.open({ family: 4 }));
+  const [share, others] = [shared.share(), shared.share()];
+  closers.push(() => others.close());
+  const heard: string[] = [];
+  others.onPacket('stun', (bytes) => heard.push(decodeStun(bytes)?.transactionId.toString('hex') ?? ''));
+  const transactionIds = [1, 2].map((byte) => Buffer.alloc(12, byte));
+  const [first, second] = transactionIds.map((transactionId) =>
+    encodeStun({ class: 'request', transactionId }),
+  );
+  const told: unknown[] = [];
+  const { findings, socket } = await measure({
+    servers: [{ name: 'ours', endpoints }],
+    ...{ socket: share, runtime: systemRuntime, log: silentLogger },
+    onEarly: ({ reflexive }, socket) => {
+      told.push(reflexive, socket);
+      if (first && endpoints[0]) others.send(first, endpoints[0]);
+    },
+  });
+  expect(told).toEqual([findings.reflexive, share]);
+  expect(socket).toBe(share);
+  socket.close();
+  if (second && endpoints[0]) others.send(second, endpoints[0]);
+  const ids = transactionIds.map((id) => id.toString('hex'));
+  await vi.waitFor(() => expect(heard).toEqual(expect.arrayContaining(ids)));
 });
 
 test('a server that is not there refuses, and that is told from a network that blocks', async () => {

@@ -28,6 +28,13 @@ class FakeRaw extends EventEmitter {
     this.#callbacks.push(callback);
   }
 
+  /** Whether the system takes packets at once, as it usually does. The callbacks come later all the same. */
+  quick = false;
+
+  getSendQueueCount(): number {
+    return this.quick ? 0 : this.#callbacks.length;
+  }
+
   close(): void {
     this.said.push('close');
   }
@@ -116,6 +123,20 @@ describe('a UDP socket that is pretended', () => {
     expect(failures).toHaveLength(5000 - 4096);
     expect(raw.said.at(-1)).toBe('y');
     expect(raw.said.filter((said) => said === 'x')).toHaveLength(4096);
+  });
+
+  it('says whether it still needs the bytes', () => {
+    const { raw, socket, send } = fake();
+    raw.quick = true;
+    expect(send('gone')).toBe(true);
+    expect(send('waits for its TTL', 2)).toBe(false);
+    expect(send('waits behind it')).toBe(false);
+    raw.quick = false;
+    for (let i = 0; i < 3; i++) raw.sent();
+    expect(send('is in the queue of the system')).toBe(false);
+    expect(socket.send(STUN, { ...FAR, port: 0 })).toBe(true);
+    socket.close();
+    expect(send('too late')).toBe(true);
   });
 
   it('is silent after close, whatever is still on its way', () => {

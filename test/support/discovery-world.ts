@@ -3,7 +3,7 @@ import { findingsOf } from '../../src/nat/findings.ts';
 import type { NatReport } from '../../src/nat/report.ts';
 import { reportOf } from '../../src/nat/report.ts';
 import { Driver } from '../../src/net/driver.ts';
-import type { Endpoint } from '../../src/net/endpoint.ts';
+import { type Endpoint, familyOf } from '../../src/net/endpoint.ts';
 import { Random } from './random.ts';
 import type { VirtualHost, VirtualSocket } from './virtual-host.ts';
 import { VirtualInternet } from './virtual-internet.ts';
@@ -57,6 +57,7 @@ export class DiscoveryWorld {
     const localAddress = host.addresses[0];
     const sockets = new Map<number, VirtualSocket>();
     let done = false;
+    let early: Outcome['early'];
     const named = servers.map((endpoints, i) => ({ name: `server ${i}`, endpoints }));
     const discovery = new Discovery({
       servers: named,
@@ -67,6 +68,10 @@ export class DiscoveryWorld {
     const driver = new Driver(discovery, runtime, (output) => {
       if (output.type === 'open') {
         const { socket: id, family } = output;
+        if (!host.addresses.some((address) => familyOf({ address, port: 0 }) === family)) {
+          discovery.failed(id, runtime.now());
+          return;
+        }
         const port = ports.shift();
         const socket = host.open(port === undefined ? { family } : { family, port });
         sockets.set(id, socket);
@@ -78,17 +83,29 @@ export class DiscoveryWorld {
       } else if (output.type === 'send') {
         this.sent++;
         sockets.get(output.socket)?.send(output.bytes, output.to, output.ttl ? { ttl: output.ttl } : {});
+      } else if (output.type === 'early') {
+        early = { report: reportNow(), elapsed: runtime.now() - startedAt, main: discovery.mainSocket };
       } else done = true;
     });
     const startedAt = runtime.now();
+    const reportNow = () => {
+      const elapsed = runtime.now() - startedAt;
+      return reportOf(findingsOf(discovery, named, localAddress, elapsed), undefined);
+    };
     discovery.start(startedAt);
     driver.pump();
     while (!done && runtime.now() - startedAt < 5000) runtime.advance(1);
     const elapsed = runtime.now() - startedAt;
     driver.stop();
     for (const socket of sockets.values()) socket.close();
-    const report = reportOf(findingsOf(discovery, named, localAddress, elapsed), undefined);
-    return { report, elapsed, mappedAfter: discovery.mappedAfter, socketsUsed: sockets.size };
+    return {
+      report: reportNow(),
+      elapsed,
+      early,
+      main: discovery.mainSocket,
+      mappedAfter: discovery.mappedAfter,
+      socketsUsed: sockets.size,
+    };
   }
 }
 
@@ -96,6 +113,10 @@ export interface Outcome {
   readonly report: NatReport;
   /** In milliseconds of virtual time. */
   readonly elapsed: number;
+  /** The same when hole punching could begin. */
+  readonly early: Pick<Outcome, 'report' | 'elapsed' | 'main'> | undefined;
+  /** Which socket it is about. */
+  readonly main: number | undefined;
   readonly mappedAfter: number | undefined;
   readonly socketsUsed: number;
 }

@@ -32,7 +32,7 @@ export function discoverOn(
     if (output.type === 'done') done = true;
     else if (output.type === 'send') {
       sockets.get(output.socket)?.send(output.bytes, output.to, output.ttl ? { ttl: output.ttl } : {});
-    } else {
+    } else if (output.type === 'open') {
       const socket = host.open({ family: output.family });
       sockets.set(output.socket, socket);
       socket.onPacket('stun', (bytes, from) => {

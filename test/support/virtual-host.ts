@@ -13,7 +13,6 @@ const EPHEMERAL = { first: 32_768, count: 28_232 };
 /** A UDP socket of a virtual host. */
 export class VirtualSocket implements DatagramSocket {
   readonly local: Endpoint;
-  onSendError: DatagramSocket['onSendError'];
   /** Gets every datagram, of whatever kind. */
   onDatagram: PacketHandler | undefined;
   readonly #handlers = new Map<PacketKind, PacketHandler>();
@@ -29,11 +28,11 @@ export class VirtualSocket implements DatagramSocket {
     else this.#handlers.set(kind, handler);
   }
 
-  send(bytes: Buffer, to: Endpoint, { ttl = USUAL_TTL }: SendOptions = {}): void {
-    if (!this.#host.owns(this)) return;
-    if (familyOf(to) === familyOf(this.local)) {
+  send(bytes: Buffer, to: Endpoint, { ttl = USUAL_TTL }: SendOptions = {}): boolean {
+    if (this.#host.owns(this) && familyOf(to) === familyOf(this.local)) {
       this.#host.transmit({ from: this.local, to, bytes: Buffer.from(bytes), ttl });
-    } else this.onSendError?.(new Error('another address family'), to);
+    }
+    return true;
   }
 
   close(): void {
