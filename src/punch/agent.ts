@@ -2,16 +2,18 @@ import type { Instant, Machine } from '../machine.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import { ActivePath } from './active-path.ts';
 import type { PunchOptions, PunchOutput } from './agent-types.ts';
+import type { Agreement, AgreementContext } from './agreement.ts';
 import { Checks } from './checks.ts';
+import { Chooser } from './chooser.ts';
 import { ExtraSockets } from './extra-sockets.ts';
+import { Follower } from './follower.ts';
 import { footingOf } from './footing.ts';
-import { Nominator } from './nominator.ts';
 import type { Pair } from './pair.ts';
-import { strategyOfPair } from './preference.ts';
+import { isExpected, rankOf, strategyOfPair } from './preference.ts';
 import type { Nomination, Probe } from './probe.ts';
 import type { Question } from './questions.ts';
-import { type PeerCandidate, Remotes } from './remotes.ts';
-import type { FailureReason, Ground, Prediction, Round } from './round.ts';
+import { type PeerCandidate, type Remote, Remotes } from './remotes.ts';
+import { type FailureReason, type Ground, type Prediction, type Round, TELLING } from './round.ts';
 import { armingTtlOf, roundOf } from './rounds.ts';
 import type { Strategy } from './strategies.ts';
 import type { PunchStep } from './strategy.ts';
@@ -34,7 +36,7 @@ export class PunchAgent implements Machine<PunchOutput> {
   readonly #remotes: Remotes;
   readonly #checks: Checks;
   readonly #extra: ExtraSockets;
-  readonly #nominator: Nominator;
+  readonly #agreement: Agreement;
   readonly #ground: Ground;
   readonly #outputs: PunchOutput[] = [];
   #state: 'idle' | 'arming' | 'armed' | 'going' | 'selected' | 'over' = 'idle';
@@ -46,8 +48,8 @@ export class PunchAgent implements Machine<PunchOutput> {
   /** Which try of it this is. */
   #attempt = 0;
   #round: Round | undefined;
-  /** What the subscriber has asked for last. */
-  #nominated: { readonly pair: Pair; readonly nomination: Nomination } | undefined;
+  /** What the round does once it is known where the peer is. */
+  #aiming: ((peer: Remote) => void) | undefined;
   #path: ActivePath | undefined;
 
   constructor(options: PunchOptions) {
@@ -59,14 +61,20 @@ export class PunchAgent implements Machine<PunchOutput> {
       onAnswer: (pair, question, answer, now) => this.#onAnswer(pair, question, answer, now),
       onNomination: (pair, nomination, now) => this.#onNomination(pair, nomination, now),
     });
-    this.#nominator = new Nominator(
-      ({ socket, remote }, nomination, now) => this.#checks.ask(socket, remote, now, { nomination }),
-      (pair) => this.#nameOf(pair),
-    );
+    const context: AgreementContext = {
+      ...{ pairs: () => this.#checks.pairs, path: () => this.#path },
+      isProven: ({ socket, remote }, now) => this.#checks.isProven(socket, remote, now),
+      nameOf: (pair) => this.#nameOf(pair),
+      isExpected: (pair) => isExpected(pair, this.#step.strategies),
+      ask: ({ socket, remote }, nomination, now) => this.#checks.ask(socket, remote, now, { nomination }),
+      select: (pair, nomination, now) => this.#select(pair, nomination, now),
+    };
+    this.#agreement = options.role === 'subscriber' ? new Chooser(context) : new Follower(context);
     this.#ground = {
       ...footingOf(options, this.#extra),
       ...{ now: () => this.#now, checks: this.#checks, remotes: this.#remotes },
       arm: (socket, to) => this.#arm(socket, to),
+      aim: (then) => this.#awaitPeer(then),
       announce: (prediction) => this.#say({ type: 'predicted', prediction }),
       armed: () => this.#armed(),
       fail: (reason) => this.#fail(reason),
@@ -83,13 +91,15 @@ export class PunchAgent implements Machine<PunchOutput> {
     this.#enter(now);
     const remote = this.#remotes.tell(candidate);
     if (remote && this.#isTrying()) this.#round?.candidate?.(remote);
+    this.#aim();
     return remote !== undefined;
   }
 
-  /** The peer has said where it is to be found, in a message that was authenticated, at an address that is surely its own. */
+  /** The peer has said where it is to be found, in a message that was authenticated. What it has not named before is nobody's word. */
   predict(prediction: Prediction, now: Instant): void {
     this.#enter(now);
-    if (this.#state === 'arming') this.#round?.predicted?.(prediction);
+    if (this.#state !== 'arming' || !this.#remotes.vouches(prediction.address)) return;
+    this.#round?.predicted?.(prediction);
   }
 
   /** Begins a step, in place of the one before. */
@@ -99,7 +109,7 @@ export class PunchAgent implements Machine<PunchOutput> {
     this.#endRound();
     this.#state = 'arming';
     this.#checks.clear();
-    this.#nominator.reset();
+    this.#agreement.begin();
     this.#attempt = step.strategies[0] === this.#step.strategies[0] ? this.#attempt + 1 : 1;
     this.#step = step;
     this.#extra.begin(now, now + ARMING_TIME);
@@ -142,9 +152,19 @@ export class PunchAgent implements Machine<PunchOutput> {
     return this.#checks.receive(socket, from, bytes, now) || this.#extra.receive(socket, from, bytes, now);
   }
 
-  /** The peer has acknowledged something on the selected path: as good as a heartbeat's answer. */
+  /** The peer is heard on the selected path by other means: as good as a heartbeat's answer. */
   alive(): void {
     this.#path?.heard();
+  }
+
+  /**
+   * There is reason to believe that the selected path is dead, such as another network of our own, or silence. The peer learns where we
+   * are now; the path is lost if nothing answers within 1.5 s.
+   */
+  check(now: Instant): void {
+    this.#enter(now);
+    this.#path?.check(now);
+    this.#beat(now);
   }
 
   /** Whether packets from there may reach more than this parser: it has answered a fresh probe of ours. */
@@ -166,7 +186,7 @@ export class PunchAgent implements Machine<PunchOutput> {
 
   pollTimeout(): Instant | undefined {
     if (this.#state === 'over') return undefined;
-    const wakers = [this.#checks, this.#extra, this.#nominator, this.#path];
+    const wakers = [this.#checks, this.#extra, this.#agreement, this.#path];
     const times = [this.#deadline, ...wakers.map((waker) => waker?.pollTimeout())];
     const known = times.filter((time) => time !== undefined);
     return known.length > 0 ? Math.min(...known) : undefined;
@@ -176,36 +196,25 @@ export class PunchAgent implements Machine<PunchOutput> {
     if (this.#state === 'over') return;
     this.#enter(now);
     this.#checks.handleTimeout(now);
-    this.#nominator.handleTimeout(now);
+    this.#agreement.handleTimeout(now);
     this.#consider();
     if (this.#deadline !== undefined && now >= this.#deadline) this.#timeIsUp(now);
     this.#beat(now);
   }
 
   #onAnswer(pair: Pair, question: Question, answer: Probe, now: Instant): void {
-    if (pair === this.#path?.pair) this.#path.heard();
-    if (this.#nominator.confirms(question, answer.nomination) && answer.nomination) {
-      this.#select(pair, answer.nomination, now);
-    } else if (this.#nominated?.pair === pair && this.#isTrying()) {
-      this.#select(pair, this.#nominated.nomination, now);
-    }
+    if (pair === this.#path?.pair) this.#path.heard(question.sentAt);
+    if (this.#isTrying() || this.#path) this.#agreement.answered(pair, question, answer, now);
     this.#consider();
   }
 
-  /** Older nominations may arrive after newer ones, and an unproven pair is not used: the subscriber says it again. */
   #onNomination(pair: Pair, nomination: Nomination, now: Instant): boolean {
-    const latest = this.#nominated?.nomination.number ?? 0;
-    const free = this.#isTrying() || this.#state === 'selected';
-    if (this.#options.role === 'subscriber' || !free || nomination.number < latest) return false;
-    this.#nominated = { pair, nomination };
-    if (!pair.valid) return false;
-    if (pair !== this.#path?.pair) this.#select(pair, nomination, now);
-    return true;
+    return (this.#isTrying() || this.#path !== undefined) && this.#agreement.heard(pair, nomination, now);
   }
 
   #select(pair: Pair, { strategy }: Nomination, now: Instant): void {
     this.#state = 'selected';
-    this.#path = new ActivePath(pair, this.#options.randomBytes, now);
+    this.#path = new ActivePath(pair, this.#options.randomBytes, now, this.#path);
     for (const other of this.#checks.pairs) if (other !== pair) other.stop();
     this.#endRound();
     const { address, port } = pair.remote;
@@ -214,12 +223,13 @@ export class PunchAgent implements Machine<PunchOutput> {
   }
 
   #consider(): void {
-    if (this.#options.role === 'subscriber' && this.#state === 'going') {
-      this.#nominator.consider(this.#checks.pairs, this.#now);
-    }
+    if (this.#state === 'going') this.#agreement.consider(this.#now);
   }
 
   #nameOf(pair: Pair): Strategy {
+    const [path, { nomination }] = [this.#path, this.#agreement];
+    // The peer has moved, and with it the path that was found.
+    if (path && nomination && rankOf(pair) === rankOf(path.pair)) return nomination.strategy;
     const open = this.#step.strategies.includes('open');
     return this.#round?.strategy ?? strategyOfPair(pair, { mapped: this.#options.measured.mapped, open });
   }
@@ -233,19 +243,26 @@ export class PunchAgent implements Machine<PunchOutput> {
   }
 
   #beat(now: Instant): void {
-    const pulse = this.#path?.handleTimeout(now);
-    if (this.#path === undefined || pulse === undefined) return;
+    const path = this.#path;
+    const pulse = path?.handleTimeout(now);
+    if (path === undefined || pulse === undefined) return;
     if (pulse === 'lost') {
       this.close();
       this.#say({ type: 'lost' });
       return;
     }
-    const { socket, remote } = this.#path.pair;
-    // The subscriber's heartbeats say again what has been chosen, so that the publisher follows where it comes from.
-    this.#checks.ask(socket, remote, now, { nomination: this.#nominator.nomination });
-    if (pulse === 'probe' || this.#options.role === 'publisher') return;
-    const successor = this.#path.successorIn(this.#checks.pairs);
-    if (successor) this.#nominator.choose(successor, now);
+    const { socket, remote } = path.pair;
+    if (pulse !== 'look') this.#checks.ask(socket, remote, now, { nomination: this.#agreement.nomination });
+    if (pulse !== 'probe') this.#look(path.pair, now);
+  }
+
+  /** At all ways to the peer but the one in use: both sides do so at about the same time, as it takes both to open firewalls. */
+  #look(used: Pair, now: Instant): void {
+    for (const remote of this.#remotes.all) {
+      const socket = this.#ground.mainSocket(remote);
+      const pair = socket === undefined ? undefined : this.#checks.pair(socket, remote);
+      if (pair !== used) pair?.look(now);
+    }
   }
 
   #fail(reason: FailureReason): void {
@@ -261,6 +278,7 @@ export class PunchAgent implements Machine<PunchOutput> {
     this.#collect();
     this.#extra.end(this.#path?.pair.socket);
     this.#round = undefined;
+    this.#aiming = undefined;
     this.#deadline = undefined;
     this.#extended = false;
   }
@@ -268,6 +286,19 @@ export class PunchAgent implements Machine<PunchOutput> {
   #arm(socket: number, to: Endpoint): void {
     const ttl = armingTtlOf(this.#options.measured, this.#step, this.#attempt);
     this.#checks.ask(socket, to, this.#now, { ttl });
+  }
+
+  #awaitPeer(then: (peer: Remote) => void): void {
+    this.#aiming = then;
+    this.#ground.bench.after(TELLING, () => this.#aiming && this.#fail('untold'));
+    this.#aim();
+  }
+
+  #aim(): void {
+    const [then, peer] = [this.#aiming, this.#remotes.reflexive];
+    if (then === undefined || peer === undefined) return;
+    this.#aiming = undefined;
+    then(peer);
   }
 
   #armed(): void {

@@ -1,17 +1,10 @@
 import type { Endpoint } from '../net/endpoint.ts';
-import { drawPorts, PACE, type PortRange, planSearch, sizeOf } from './birthday.ts';
-import { TELLING } from './bracket-round.ts';
-import type { Ground, Prediction, Round } from './round.ts';
+import { drawPorts, type Holding, planSearch, sizeOf, widened } from './birthday.ts';
+import { paced } from './pace.ts';
+import type { Remote } from './remotes.ts';
+import { type Ground, type Prediction, type Round, TELLING } from './round.ts';
 
 const BUDGET = 10_000;
-
-/** What the side with the NAT that cannot be foreseen knows of itself. */
-export interface Holding {
-  /** The ports that its mappings may get. */
-  readonly range: PortRange;
-  /** Its public address. */
-  readonly address: string;
-}
 
 /** The side whose NAT gives random ports holds many of them open, and waits. */
 export class HoldingRound implements Round {
@@ -26,10 +19,17 @@ export class HoldingRound implements Round {
   }
 
   arm(): void {
-    const { address, range } = this.#holding;
-    const peer = this.#ground.remotes.reflexive;
+    this.#ground.aim((peer) => this.#hold(peer));
+  }
+
+  /** From the first probe that comes through on, it is an exchange like any other. */
+  go(): void {}
+
+  #hold(peer: Remote): void {
+    const { address } = this.#holding;
+    const range = widened(this.#holding.range);
     this.#ground.bench.open(planSearch(sizeOf(range)).sockets, (sockets) => {
-      if (peer === undefined || sockets.length === 0) {
+      if (sockets.length === 0) {
         this.#ground.fail('unmeasured');
         return;
       }
@@ -41,9 +41,6 @@ export class HoldingRound implements Round {
       paced(this.#ground, sockets.length, hold, () => this.#ground.armed());
     });
   }
-
-  /** From the first probe that comes through on, it is an exchange like any other. */
-  go(): void {}
 }
 
 /** The other side tries ports at random, once each, until one of them is held. */
@@ -87,22 +84,4 @@ export class SearchingRound implements Round {
     const socket = this.#ground.mainSocket(target);
     if (socket !== undefined) this.#ground.checks.ask(socket, target, this.#ground.now());
   }
-}
-
-/** Runs something so many times, a packet's pace apart. After a pause it makes up for nothing in a burst. */
-function paced(
-  { bench }: Ground,
-  count: number,
-  run: (index: number) => void,
-  done: () => void = () => {},
-): void {
-  const next = (index: number) => {
-    if (index >= count) {
-      done();
-      return;
-    }
-    run(index);
-    bench.after(PACE, () => next(index + 1));
-  };
-  next(0);
 }

@@ -4,17 +4,22 @@ export const MAX_SOCKETS = 256;
 /** Probes of the easy side: what fits the time of a round, 10 s, at 200 a second with time to spare for an answer. */
 export const MAX_PROBES = 1500;
 
-/** Between two packets, in milliseconds: 200 a second. What is faster has been taken for an attack. */
-export const PACE = 5;
-
-/** With this chance the search is to succeed, before anything is lost. */
-const TARGET = 0.997;
+/** With this chance the search is to succeed, before anything is lost; where all ports are searched, as near to it as packets allow. */
+const TARGET = 0.9999;
 
 const FEWEST_SOCKETS = 16;
 
 export interface PortRange {
   readonly first: number;
   readonly last: number;
+}
+
+/** What the side with a NAT that cannot be foreseen knows of itself. */
+export interface Holding {
+  /** The ports that its mappings may get. */
+  readonly range: PortRange;
+  /** Its public address. */
+  readonly address: string;
 }
 
 export interface Search {
@@ -29,6 +34,12 @@ export const EVERY_PORT: PortRange = { first: 1024, last: 65_535 };
 
 export function sizeOf({ first, last }: PortRange): number {
   return last - first + 1;
+}
+
+/** A quarter more on either side: a range that was told from a few of its ports is an estimate. */
+export function widened({ first, last }: PortRange): PortRange {
+  const more = Math.ceil(sizeOf({ first, last }) / 4);
+  return { first: Math.max(EVERY_PORT.first, first - more), last: Math.min(EVERY_PORT.last, last + more) };
 }
 
 /** The chance that one of `probes` different ports out of `range` is among the `sockets` that are held. */

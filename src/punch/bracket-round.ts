@@ -3,11 +3,10 @@ import type { StunAnswer } from '../nat/transactions.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import { bracketPorts, extrapolatePorts, MAX_GUESSES } from './bracket.ts';
 import type { Remote } from './remotes.ts';
-import type { Ground, Prediction, Round } from './round.ts';
+import { type Ground, type Prediction, type Round, TELLING } from './round.ts';
 
-/** How long STUN may take, in milliseconds, with retransmissions; and the peer with its measurement. */
+/** How long STUN may take, in milliseconds, with retransmissions. */
 export const MEASURING = 1000;
-export const TELLING = 2500;
 
 const BUDGET = 2000;
 
@@ -36,11 +35,20 @@ export class BracketedRound implements Round {
   }
 
   arm(): void {
-    const { bench, remotes } = this.#ground;
-    const peer = remotes.reflexive;
+    this.#ground.aim((peer) => this.#measure(peer));
+  }
+
+  go(): void {
+    const { checks } = this.#ground;
+    if (this.#socket !== undefined && this.#peer)
+      checks.pair(this.#socket, this.#peer)?.start(this.#ground.now());
+  }
+
+  #measure(peer: Remote): void {
+    const { bench } = this.#ground;
     this.#peer = peer;
     bench.open(3, ([before, between, after]) => {
-      if (!peer || !before || !between || !after) {
+      if (!before || !between || !after) {
         this.#ground.fail('unmeasured');
         return;
       }
@@ -58,23 +66,18 @@ export class BracketedRound implements Round {
     });
   }
 
-  go(): void {
-    const { checks } = this.#ground;
-    if (this.#socket !== undefined && this.#peer)
-      checks.pair(this.#socket, this.#peer)?.start(this.#ground.now());
-  }
-
   #measured(before: Endpoint | undefined, after: Endpoint | undefined): void {
     const { step } = this.#counting;
     const address = (before ?? after)?.address;
-    if (address === undefined) {
+    const ports = portsOf(before?.port, after?.port, step);
+    if (address === undefined || ports.length === 0) {
       this.#ground.fail('unmeasured');
       return;
     }
     // With one answer lost, the mapping was still the next to the other one.
     const strategy = before && after ? 'bracket' : 'extrapolate';
     this.strategy = strategy;
-    this.#ground.announce({ address, ports: portsOf(before?.port, after?.port, step), strategy });
+    this.#ground.announce({ address, ports, strategy });
     this.#ground.armed();
   }
 }

@@ -131,7 +131,7 @@ export class Checks {
     const answer = { transactionId, nomination: accepted, seen: from };
     this.#listener.send({ socket, to: from, bytes: sealProbe(answer, this.#own) });
     // Where the peer's NAT gives it another port towards us, only its probe tells which: so the way back is tried now.
-    if (pair.provoke(now)) this.ask(socket, from, now);
+    if (pair.provoke(now, this.isProven(socket, from, now))) this.ask(socket, from, now);
   }
 
   #answered(socket: number, from: Endpoint, answer: Probe & { readonly seen: Endpoint }, now: Instant): void {
@@ -141,7 +141,7 @@ export class Checks {
     const pair = remote && this.pair(socket, remote);
     if (pair === undefined) return;
     this.#proven.add(socket, from, now);
-    pair.answered(now - question.sentAt, answer.seen, now);
+    pair.answered(now - question.sentAt, answer.seen);
     this.#listener.onAnswer(pair, question, answer, now);
   }
 }

@@ -1,9 +1,9 @@
 import type { Instant } from '../machine.ts';
+import type { AgreementContext } from './agreement.ts';
 import { MAX_UNANSWERED, offsetOf, type Pair } from './pair.ts';
 import { preferredOf, rankOf } from './preference.ts';
 import type { Nomination } from './probe.ts';
 import type { Question } from './questions.ts';
-import type { Strategy } from './strategies.ts';
 
 /** How long a better path may be in coming once there is one at all, in milliseconds. */
 const GRACE = 80;
@@ -12,6 +12,8 @@ const GRACE = 80;
 const REPEATS = 3;
 
 const MAX_NUMBER = 65_535;
+
+export type NominatorContext = Pick<AgreementContext, 'ask' | 'nameOf' | 'isExpected'>;
 
 interface Current {
   readonly pair: Pair;
@@ -23,20 +25,15 @@ interface Current {
 
 /** The subscriber's choice among the valid pairs, said until the publisher agrees. */
 export class Nominator {
-  readonly #ask: (pair: Pair, nomination: Nomination, now: Instant) => void;
-  readonly #nameOf: (pair: Pair) => Strategy;
+  readonly #context: NominatorContext;
   readonly #refused = new Set<Pair>();
   #graceUntil: Instant | undefined;
   #waiting = false;
   #current: Current | undefined;
   #number = 0;
 
-  constructor(
-    ask: (pair: Pair, nomination: Nomination, now: Instant) => void,
-    nameOf: (pair: Pair) => Strategy,
-  ) {
-    this.#ask = ask;
-    this.#nameOf = nameOf;
+  constructor(context: NominatorContext) {
+    this.#context = context;
   }
 
   /** Whether there is a choice, agreed on or not. */
@@ -56,15 +53,21 @@ export class Nominator {
     if (this.#current || best === undefined) return;
     this.#graceUntil ??= now + GRACE;
     const hopes = pairs.some(
-      (pair) => !pair.valid && pair.nextAt !== undefined && rankOf(pair) < rankOf(best),
+      (pair) =>
+        !pair.valid &&
+        pair.nextAt !== undefined &&
+        rankOf(pair) < rankOf(best) &&
+        this.#context.isExpected(pair),
     );
     this.#waiting = hopes && now < this.#graceUntil;
     if (!this.#waiting) this.choose(best, now);
   }
 
+  /** Nothing, if it is the choice already. */
   choose(pair: Pair, now: Instant): void {
+    if (this.#current?.pair === pair) return;
     const number = Math.min(++this.#number, MAX_NUMBER);
-    const nomination = { number, strategy: this.#nameOf(pair) };
+    const nomination = { number, strategy: this.#context.nameOf(pair) };
     this.#current = { pair, nomination, since: now, sent: 0, confirmed: false };
     this.handleTimeout(now);
   }
@@ -110,7 +113,7 @@ export class Nominator {
       this.#current = undefined;
     } else {
       current.sent++;
-      this.#ask(current.pair, current.nomination, now);
+      this.#context.ask(current.pair, current.nomination, now);
     }
   }
 }

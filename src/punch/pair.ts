@@ -9,6 +9,9 @@ const INTERVAL = 200;
 /** No address gets more than this that never answers. */
 export const MAX_UNANSWERED = 10;
 
+/** A look whether the peer can be reached this way by now. */
+const MAX_LOOKS = 4;
+
 /** After the first answer the peer may still wait for one of its own. */
 const AFTER_SUCCESS = 3;
 
@@ -20,8 +23,8 @@ export class Pair {
   rtt: number | undefined;
   /** The address that the peer saw us come from. */
   seen: Endpoint | undefined;
-  /** When it has been answered last. */
-  answeredAt: Instant | undefined;
+  /** How many have been, since it was begun with. */
+  answers = 0;
   #startedAt: Instant | undefined;
   #sent = 0;
   #limit = MAX_UNANSWERED;
@@ -48,15 +51,27 @@ export class Pair {
     this.#startedAt ??= now;
   }
 
+  /** Begins anew, as if it had never been answered: a few times, because nobody waits for it. */
+  look(now: Instant): void {
+    this.rtt = undefined;
+    this.answers = 0;
+    this.#startedAt = now;
+    this.#sent = 0;
+    this.#limit = MAX_LOOKS;
+  }
+
   stop(): void {
     this.#limit = this.#sent;
   }
 
-  /** The peer has come this way. Whether a probe of our own may go back at once, beside those that are due. */
-  provoke(now: Instant): boolean {
+  /**
+   * The peer has come this way. Whether a probe of our own may go back at once, beside those that are due.
+   * @param proven whether it has been shown of late that the peer is there
+   */
+  provoke(now: Instant, proven: boolean): boolean {
     const running = this.#startedAt !== undefined;
     this.start(now);
-    if (!running || this.valid || this.#provoked >= MAX_UNANSWERED) return false;
+    if (!running || (this.valid && proven) || this.#provoked >= MAX_UNANSWERED) return false;
     this.#provoked++;
     return true;
   }
@@ -66,12 +81,12 @@ export class Pair {
     this.#sent++;
   }
 
-  answered(rtt: number, seen: Endpoint, now: Instant): void {
+  answered(rtt: number, seen: Endpoint): void {
     // RFC 6298's α.
     this.rtt = this.rtt === undefined ? rtt : this.rtt + (rtt - this.rtt) / 8;
     this.seen = seen;
-    if (this.answeredAt === undefined) this.#limit = Math.min(this.#limit, this.#sent + AFTER_SUCCESS);
-    this.answeredAt = now;
+    if (this.answers++ === 0) this.#limit = Math.min(this.#limit, this.#sent + AFTER_SUCCESS);
+    this.#provoked = 0;
   }
 }
 

@@ -18,6 +18,8 @@ export const PROBE = 0x0d7;
 const CONTENT = 0x7ad0;
 
 const LINK_SIZE = 16;
+/** CONTENT is the first attribute after STUN's header of 20 bytes, and begins with the link's id. */
+const LINK_AT = 24;
 const MAC_SIZE = 16;
 /** STUN's attribute header, and FINGERPRINT as a whole, which is last. */
 const ATTRIBUTE_HEADER = 4;
@@ -38,7 +40,7 @@ export interface Nomination {
 export interface Probe {
   /** 12 bytes; an answer has that of its question. */
   readonly transactionId: Buffer;
-  /** In a question: use this pair. In an answer: it is being used. */
+  /** In a question of the subscriber: use this pair. In one of the publisher: it is used, from here. In an answer: it is being used. */
   readonly nomination?: Nomination | undefined;
   /** Where the question came from; this is what makes a probe an answer. */
   readonly seen?: Endpoint | undefined;
@@ -63,6 +65,9 @@ export function sealProbe(probe: Probe, sender: Sender): Buffer {
 
 /** A datagram as a probe of this sender, or undefined when it is anything else. Never throws. */
 export function openProbe(bytes: Buffer, sender: Sender): Probe | undefined {
+  // Other links share the socket, and strangers may know it: most of what is not for us goes no further.
+  const link = bytes.subarray(LINK_AT, LINK_AT + LINK_SIZE);
+  if (!sender.link.equals(link)) return undefined;
   const probe = decode(bytes, sender);
   // There is one way to write a probe. What is not written so, to the last bit of its MAC, is none.
   return probe && equal(bytes, sealProbe(probe, sender)) ? probe : undefined;
@@ -93,7 +98,6 @@ function decode(bytes: Buffer, { link, role }: Sender): Probe | undefined {
   const message = decodeStun(bytes);
   const content = message?.attributes.get(CONTENT);
   if (message?.method !== PROBE || content?.length !== LINK_SIZE + 4) return undefined;
-  // Cheap, and before the MAC: most of what is not for us goes no further.
   if (!link.equals(content.subarray(0, LINK_SIZE)) || content[LINK_SIZE] !== ROLES.indexOf(role))
     return undefined;
   const number = content.readUInt16BE(LINK_SIZE + 2);

@@ -24,10 +24,6 @@ export class Proven {
     const provenAt = this.#provenAt.get(keyOf(socket, from));
     return provenAt !== undefined && now - provenAt < LASTS;
   }
-
-  clear(): void {
-    this.#provenAt.clear();
-  }
 }
 
 function keyOf(socket: number, { address, port }: Endpoint): string {

@@ -58,6 +58,16 @@ export class Remotes {
     return this.#add({ kind: 'peer-reflexive', address: from.address, port: from.port });
   }
 
+  /** Whether the peer has named it before as an address where the internet sees it: predictions are about no other one. */
+  vouches(address: string): boolean {
+    return this.all.some(
+      (remote) =>
+        remote.address === address &&
+        remote.kind !== 'peer-reflexive' &&
+        (scopeOf(address) === 'global' || scopeOf(address) === 'loopback'),
+    );
+  }
+
   /** Whether anybody may be sent there at all. */
   isAllowed({ address, port }: Endpoint): boolean {
     if (!Number.isInteger(port) || port < LOWEST_PORT || port > HIGHEST_PORT) return false;

@@ -21,6 +21,9 @@ export type Prediction =
  */
 export type FailureReason = 'unanswered' | 'unmeasured' | 'untold' | 'abandoned' | 'exhausted';
 
+/** How long the peer may take to say what a round needs to know of it, in milliseconds. */
+export const TELLING = 2500;
+
 /** What a round of one strategy works with. */
 export interface Ground {
   now(): Instant;
@@ -32,6 +35,8 @@ export interface Ground {
   numberOf(benchSocket: { readonly id: number }): number;
   /** The socket whose mapping the peer knows; undefined where there is none of the address's family. */
   mainSocket(remote: Endpoint): number | undefined;
+  /** Calls back with where the internet sees the peer: as soon as the peer has said so, which may be later than the step. */
+  aim(then: (peer: Remote) => void): void;
   /** Whether what comes first from there would not be let in. */
   filters(from: Endpoint): boolean;
   /** A probe that makes our own NATs expect the peer, and does not reach its own. */

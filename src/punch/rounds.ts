@@ -5,6 +5,7 @@ import { HoldingRound, SearchingRound } from './birthday-round.ts';
 import { BracketedRound, BracketingRound } from './bracket-round.ts';
 import { ExchangeRound } from './exchange-round.ts';
 import type { Role } from './keys.ts';
+import { MeetingRound } from './meeting-round.ts';
 import type { Ground, Round } from './round.ts';
 import type { PunchStep } from './strategy.ts';
 import { AwaitingRound, SweepingRound } from './sweep-round.ts';
@@ -33,13 +34,14 @@ const FAR_TTL = 4;
 
 /**
  * The IP TTL of a packet that opens our own NATs. Where it could not be measured, as on a NAT whose ports are random, tries begin
- * with as little as may do, because too far poisons the peer's NAT; a single try goes as far as two NATs can need.
+ * with as little as may do, because too far poisons the peer's NAT. Where both sides probe along all that they have armed, the probes
+ * open what was too far away.
  * @param attempt which try of the step this is, from 1 on
  */
-export function armingTtlOf({ verdict }: Measured, { tries }: PunchStep, attempt: number): number {
+export function armingTtlOf({ verdict }: Measured, { hard }: PunchStep, attempt: number): number {
   if (verdict.arming_ttl !== null) return verdict.arming_ttl;
-  if (tries === 1) return FAR_TTL;
-  return Math.min(FAR_TTL, NEAR_TTL + (verdict.cgnat ? 1 : 0) + attempt - 1);
+  const further = hard === 'both' ? 0 : attempt - 1;
+  return Math.min(FAR_TTL, NEAR_TTL + (verdict.cgnat ? 1 : 0) + further);
 }
 
 /** This side's part in a step; undefined where it lacks what that needs. */
@@ -61,9 +63,12 @@ export function roundOf(
       if (hard !== role) return counting && new AwaitingRound(ground, counting);
       return counting && new SweepingRound(ground, counting);
     case 'birthday': {
-      if (hard !== role) return new SearchingRound(ground, side.randomBytes);
+      if (hard !== role && hard !== 'both') return new SearchingRound(ground, side.randomBytes);
       const ports = range ? { first: range[0], last: range[1] } : EVERY_PORT;
-      return reflexive && new HoldingRound(ground, { address: reflexive.address, range: ports });
+      const holding = reflexive && { address: reflexive.address, range: ports };
+      if (holding === undefined) return undefined;
+      if (hard === 'both') return new MeetingRound(ground, holding, side.randomBytes);
+      return new HoldingRound(ground, holding);
     }
     default:
       return new ExchangeRound(ground);

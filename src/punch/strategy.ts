@@ -1,5 +1,6 @@
 import type { NatVerdict } from '../nat/behaviour.ts';
 import { type NatKind, natKind } from '../nat/people.ts';
+import { isWorthMeeting } from './blocks.ts';
 import type { Role } from './keys.ts';
 import type { Strategy } from './strategies.ts';
 
@@ -15,7 +16,7 @@ export interface PunchStep {
   /** The most wanted first. More than one where all are tried by the same exchange of probes. */
   readonly strategies: readonly [Strategy, ...Strategy[]];
   /** Whose NAT's ports are predicted, or searched for; undefined in a mere exchange. */
-  readonly hard?: Role;
+  readonly hard?: Role | 'both';
   /** How often it may be tried in all. */
   readonly tries: number;
 }
@@ -37,6 +38,8 @@ interface Way {
   readonly strategy: Strategy;
   /** How often it is tried where one side's ports have to be found; that is the side with the harder kind. */
   readonly tries?: number;
+  /** Both sides' ports have to be found. */
+  readonly mutual?: boolean;
 }
 
 /** How two NATs are got through, the easier kind first; what is not here is relayed. */
@@ -52,6 +55,9 @@ const WAYS: Readonly<Partial<Record<`${NatKind} ${NatKind}`, Way>>> = {
   'sequential sequential': { strategy: 'sweep', tries: 3 },
 };
 
+/** Two NATs whose ports are random, but out of a block that is small enough. */
+const BLOCKS: Way = { strategy: 'birthday', tries: 2, mutual: true };
+
 /**
  * What to try between two clients, from what both have measured and nothing else: a server can choose, and both sides know what to
  * expect. @param together whether both have the same public address
@@ -59,7 +65,8 @@ const WAYS: Readonly<Partial<Record<`${NatKind} ${NatKind}`, Way>>> = {
 export function planPunch(subscriber: PunchSide, publisher: PunchSide, together: boolean): PunchPlan {
   const both = (test: (side: PunchSide) => boolean) => test(subscriber) && test(publisher);
   const [mine, yours] = [natKind(subscriber.verdict), natKind(publisher.verdict)];
-  const way = WAYS[`${mine} ${yours}`] ?? WAYS[`${yours} ${mine}`];
+  const known = WAYS[`${mine} ${yours}`] ?? WAYS[`${yours} ${mine}`];
+  const way = known ?? (together ? undefined : wayThrough(subscriber, publisher));
   const hairpin = together && way !== undefined && both(({ verdict }) => verdict.hairpin !== false);
   const through = together ? undefined : way;
   const exchange: (Strategy | false)[] = [
@@ -72,11 +79,25 @@ export function planPunch(subscriber: PunchSide, publisher: PunchSide, together:
   const [first, ...more] = exchange.filter((strategy) => strategy !== false);
   if (first) steps.push({ strategies: [first, ...more], tries: 1 });
   if (through?.tries !== undefined) {
-    const hard = WAYS[`${yours} ${mine}`] === through && yours !== mine ? 'subscriber' : 'publisher';
+    const harder = WAYS[`${yours} ${mine}`] === through && yours !== mine ? 'subscriber' : 'publisher';
+    const hard = through.mutual ? 'both' : harder;
     steps.push({ strategies: [through.strategy], hard, tries: through.tries });
   }
   const noWay = noWayOf([mine, yours], way) ?? (together && !hairpin ? 'no-hairpin' : null);
   return { steps, noWay };
+}
+
+/** How two NATs are got through neither of whose ports can be foreseen. */
+function wayThrough(one: PunchSide, other: PunchSide): Way | undefined {
+  const [mine, yours] = [blockOf(one), blockOf(other)];
+  return mine && yours && isWorthMeeting(mine, yours) ? BLOCKS : undefined;
+}
+
+/** How many ports a NAT chooses from, where that is a block of them; undefined for any other. */
+function blockOf({ verdict }: PunchSide): number | undefined {
+  if (natKind(verdict) !== 'random' || verdict.allocation?.pattern !== 'block') return undefined;
+  const { range } = verdict.allocation;
+  return range ? range[1] - range[0] + 1 : undefined;
 }
 
 function nameOf({ strategy }: Way, sides: readonly PunchSide[]): Strategy {

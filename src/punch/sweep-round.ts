@@ -1,87 +1,128 @@
 import type { ProbeSocket } from '../nat/prober.ts';
 import { mappedAddress } from '../nat/stun-address.ts';
-import type { StunAnswer } from '../nat/transactions.ts';
 import type { Endpoint } from '../net/endpoint.ts';
-import { PACE } from './birthday.ts';
-import { type Counting, MEASURING, TELLING } from './bracket-round.ts';
-import type { Ground, Prediction, Round } from './round.ts';
-import { ARMED, armedPorts, MAX_SWEEP, type SweepShot, sweepShots, sweepTargets } from './sweep.ts';
+import { type Counting, MEASURING } from './bracket-round.ts';
+import { paced } from './pace.ts';
+import { type Ground, type Prediction, type Round, TELLING } from './round.ts';
+import { armedPorts, Counter, MAX_SWEEP, TARGETS, targetFor } from './sweep.ts';
 
 const BUDGET = 3000;
 
-/** Enough for every shot to be a new mapping: the ports that wait for one target take turns. */
-const SWEEPERS = Math.ceil(MAX_SWEEP / 2);
+/** Each makes a new mapping towards the STUN server, and one towards each port that waits. */
+const SWEEPERS = 60;
+
+/** Mappings that are measured in a burst, to tell how fast the counter goes; and then again, to see where it is. */
+const FIRST_SAMPLES = 8;
+const LATER_SAMPLES = 2;
+
+/** While it sweeps, every so many mappings it looks where it is. */
+const LOOK = 8;
 
 /** The side that is waited for: it says which ports it will have, and then has all of them up to there. */
 export class SweepingRound implements Round {
   readonly budget = BUDGET;
   readonly strategy = 'sweep';
   readonly #ground: Ground;
-  readonly #counting: Counting;
+  readonly #stun: Endpoint;
+  #counter: Counter;
+  /** Mappings made. */
+  #turn = 0;
   #sockets: readonly ProbeSocket[] = [];
+  /** Of these, so many have asked the STUN server. */
+  #asked = 0;
+  #address: string | undefined;
   #targets: readonly number[] = [];
-  #waiting: { readonly address: string; readonly ports: readonly number[] } | undefined;
+  /** Where the other side waits, for each target; and the sockets that have been sent from there. */
+  #waiting: readonly Endpoint[] = [];
+  readonly #used = new Map<number, number>();
 
-  constructor(ground: Ground, counting: Counting) {
+  constructor(ground: Ground, { step, stun }: Counting) {
     this.#ground = ground;
-    this.#counting = counting;
+    this.#stun = stun;
+    this.#counter = new Counter(step);
   }
 
   arm(): void {
-    this.#ground.bench.open(2 + SWEEPERS, ([first, ...others]) => {
-      this.#sockets = others;
-      this.#measure(first, ({ address, port }) => {
-        this.#targets = sweepTargets(port, this.#counting.step);
+    this.#ground.bench.open(SWEEPERS, (sockets) => {
+      this.#sockets = sockets;
+      this.#measure(FIRST_SAMPLES, (address) => {
+        this.#targets = this.#counter.targetsAfter(this.#turn);
+        if (this.#targets.length === 0) {
+          this.#ground.fail('unmeasured');
+          return;
+        }
         this.#ground.announce({ address, ports: this.#targets, strategy: 'sweep' });
         this.#ground.bench.after(TELLING, () => {
-          if (this.#waiting === undefined) this.#ground.fail('untold');
+          if (this.#waiting.length === 0) this.#ground.fail('untold');
         });
       });
     });
   }
 
   predicted(prediction: Prediction): void {
-    if (this.#waiting || this.#targets.length === 0 || !('ports' in prediction)) return;
-    const { address } = prediction;
-    const ports = prediction.ports.slice(0, ARMED);
-    if (!ports.every((port) => this.#ground.remotes.isAllowed({ address, port }))) return;
-    this.#waiting = { address, ports };
+    if (this.#waiting.length > 0 || this.#targets.length === 0 || !('ports' in prediction)) return;
+    const { address, ports } = prediction;
+    const waiting = ports.slice(0, this.#targets.length).map((port) => ({ address, port }));
+    if (waiting.length < this.#targets.length) return;
+    if (!waiting.every((one) => this.#ground.remotes.isAllowed(one))) return;
+    this.#waiting = waiting;
     this.#ground.armed();
   }
 
   go(): void {
-    // Others have taken ports since.
-    const [measuring, ...sweepers] = this.#sockets;
-    this.#measure(measuring, ({ port }) => {
-      const { address = '', ports = [] } = this.#waiting ?? {};
-      const shots = sweepShots(port, this.#counting.step, this.#targets, ports);
-      shots.forEach((shot, i) => {
-        this.#ground.bench.after(i * PACE, () => this.#shoot(shot, address, sweepers));
+    this.#counter = this.#counter.later();
+    this.#measure(LATER_SAMPLES, () => {
+      paced(this.#ground, MAX_SWEEP, (i) => {
+        if (i % LOOK === LOOK - 1) this.#ask();
+        else this.#shoot();
       });
     });
   }
 
-  #shoot({ port, socket }: SweepShot, address: string, sweepers: readonly ProbeSocket[]): void {
-    const sweeper = sweepers[socket];
-    if (!sweeper) return;
-    this.#ground.checks.ask(this.#ground.numberOf(sweeper), { address, port }, this.#ground.now());
+  #shoot(): void {
+    const port = this.#counter.portAt(this.#turn);
+    const index = port && targetFor(port, this.#targets, this.#counter.step);
+    const to = index === undefined ? undefined : this.#waiting[index];
+    if (to === undefined) return;
+    const used = this.#used.get(to.port) ?? 0;
+    const socket = this.#sockets[used];
+    if (socket === undefined) return;
+    this.#used.set(to.port, used + 1);
+    this.#turn++;
+    this.#ground.checks.ask(this.#ground.numberOf(socket), to, this.#ground.now());
   }
 
-  #measure(socket: ProbeSocket | undefined, use: (mapped: Endpoint) => void): void {
+  #measure(samples: number, use: (address: string) => void): void {
+    let left = samples;
+    const settle = () => {
+      if (--left > 0) return;
+      const known = this.#counter.portAt(this.#turn) !== undefined;
+      if (known && this.#address !== undefined) use(this.#address);
+      else this.#ground.fail('unmeasured');
+    };
+    for (let i = 0; i < samples; i++) this.#ask(settle);
+  }
+
+  /** A mapping whose port the STUN server tells. */
+  #ask(settle: () => void = () => {}): void {
+    const socket = this.#sockets[this.#asked++];
     if (socket === undefined) {
-      this.#ground.fail('unmeasured');
+      settle();
       return;
     }
-    const question = { socket, to: this.#counting.stun, patience: MEASURING };
-    this.#ground.bench.ask(question, (answer) => {
+    const turn = this.#turn++;
+    this.#ground.bench.ask({ socket, to: this.#stun, patience: MEASURING }, (answer) => {
       const mapped = answer && mappedAddress(answer.message);
-      if (mapped) use(mapped);
-      else this.#ground.fail('unmeasured');
+      if (mapped) {
+        this.#address = mapped.address;
+        this.#counter.learn(turn, mapped.port);
+      }
+      settle();
     });
   }
 }
 
-/** The side that waits: it makes mappings towards ports that the other one will have, and tells their ports. */
+/** The side that waits: it makes a mapping towards each port that the other one will have, and tells their ports. */
 export class AwaitingRound implements Round {
   readonly budget = BUDGET;
   readonly strategy = 'sweep';
@@ -103,43 +144,47 @@ export class AwaitingRound implements Round {
   predicted(prediction: Prediction): void {
     if (this.#told || !('ports' in prediction)) return;
     this.#told = true;
-    const { address, ports } = prediction;
-    const targets = ports
-      .map((port) => ({ address, port }))
-      .filter((one) => this.#ground.remotes.isAllowed(one));
-    this.#ground.bench.open(ARMED + 2, (sockets) => this.#await(sockets, targets));
+    const { address } = prediction;
+    const targets = prediction.ports.slice(0, TARGETS).map((port) => ({ address, port }));
+    if (!targets.every((one) => this.#ground.remotes.isAllowed(one))) {
+      this.#ground.fail('unmeasured');
+      return;
+    }
+    this.#ground.bench.open(2 * targets.length + 1, (sockets) => this.#await(sockets, targets));
   }
 
   /** The other side's probes come through by themselves. */
   go(): void {}
 
-  #await([before, after, ...waiting]: readonly ProbeSocket[], targets: readonly Endpoint[]): void {
-    const { bench } = this.#ground;
-    if (!before || !after || targets.length === 0) {
-      this.#ground.fail('unmeasured');
-      return;
-    }
-    const mapped: (Endpoint | undefined)[] = [];
-    const settle = (side: 0 | 1) => (answer: StunAnswer | undefined) => {
-      mapped[side] = answer && mappedAddress(answer.message);
-      if (0 in mapped && 1 in mapped) this.#measured(mapped[0], mapped[1]);
+  /** One burst: each mapping towards the peer lies between two that are measured. */
+  #await(sockets: readonly ProbeSocket[], targets: readonly Endpoint[]): void {
+    const known: (number | undefined)[] = targets.map(() => undefined);
+    let address: string | undefined;
+    let left = targets.length + 1;
+    const settle = (place: number, mapped: Endpoint | undefined) => {
+      known[place] = mapped?.port;
+      address ??= mapped?.address;
+      if (--left === 0) this.#measured(address, known);
     };
-    const question = { to: this.#counting.stun, patience: MEASURING };
-    bench.ask({ ...question, socket: before }, settle(0));
-    waiting.forEach((socket, i) => {
-      const target = targets[i % targets.length];
-      if (target) this.#ground.arm(this.#ground.numberOf(socket), target);
+    sockets.forEach((socket, i) => {
+      const target = targets[(i - 1) / 2];
+      if (target) {
+        this.#ground.arm(this.#ground.numberOf(socket), target);
+        return;
+      }
+      this.#ground.bench.ask({ socket, to: this.#counting.stun, patience: MEASURING }, (answer) =>
+        settle(i / 2, answer && mappedAddress(answer.message)),
+      );
     });
-    bench.ask({ ...question, socket: after }, settle(1));
   }
 
-  #measured(before: Endpoint | undefined, after: Endpoint | undefined): void {
-    const ports = before && after ? armedPorts(before.port, after.port, this.#counting.step) : [];
-    if (before === undefined || ports.length < ARMED) {
+  #measured(address: string | undefined, known: readonly (number | undefined)[]): void {
+    const ports = armedPorts(known, this.#counting.step);
+    if (address === undefined || ports.length === 0) {
       this.#ground.fail('unmeasured');
       return;
     }
-    this.#ground.announce({ address: before.address, ports, strategy: 'sweep' });
+    this.#ground.announce({ address, ports, strategy: 'sweep' });
     this.#ground.armed();
   }
 }

@@ -1,66 +1,93 @@
 import { isPort } from './bracket.ts';
 
-/** Ports of the swept NAT's future that the other side waits for: so far ahead, and so far apart, in steps. */
-const AHEAD = 60;
-const APART = 14;
-const TARGETS = 3;
-
-/** Mappings that the other side makes towards them, in turn. */
-export const ARMED = 8;
+/** Ports of the swept NAT's future that the other side waits for: so many mappings ahead, and so many apart. */
+const AHEAD = 32;
+const APART = 8;
+export const TARGETS = 8;
 
 /** After the last target was due: a counter may have been slower than it looked. */
 const BEYOND = 8;
 
-/** Probes of a try, an allocation each. */
+/** New mappings of a try. */
 export const MAX_SWEEP = 100;
 
-/** One probe of a sweep. */
-export interface SweepShot {
+interface Sample {
+  /** How many mappings were made before it. */
+  readonly turn: number;
   readonly port: number;
-  /** Which socket: no two shots are the same socket and port, so that each gets a mapping of its own. */
-  readonly socket: number;
-}
-
-/** The ports that a NAT which counts by `step` will give when it has given so many others after `last`. */
-export function sweepTargets(last: number, step: number): number[] {
-  return Array.from({ length: TARGETS }, (_, i) => last + (AHEAD + i * APART) * step).filter(isPort);
-}
-
-/** The likeliest ports of the mappings made in a row between two known ones: exact if nothing else took any. */
-export function armedPorts(before: number, after: number, step: number): number[] {
-  const steps = (after - before) / step;
-  const place = (i: number) => Math.round((steps * (i + 1)) / (ARMED + 1));
-  const ports = Array.from({ length: ARMED }, (_, i) => before + place(i) * step);
-  // Where the counter came to its end in between, nothing is known.
-  return steps > ARMED ? ports.filter(isPort) : [];
 }
 
 /**
- * What to send, a new mapping each, so that a counter that stands at `last` goes through the targets while the mappings that wait
- * for them are being probed. `armed[i]` waits for `targets[i modulo their number]`.
+ * Where the counter of a NAT stands, told from the ports of some of the mappings that were made in turn. It may skip ports: then it
+ * goes faster than its step.
  */
-export function sweepShots(
-  last: number,
-  step: number,
-  targets: readonly number[],
-  armed: readonly number[],
-): SweepShot[] {
-  const dueAt = targets.map((target) => (target - last) / step);
-  const count = Math.min(MAX_SWEEP, Math.max(...dueAt) + BEYOND);
-  const used = new Map<number, number>();
-  const shots: SweepShot[] = [];
-  for (let turn = 1; turn <= count; turn++) {
-    const nearest = indexOfSmallest(dueAt.map((due) => Math.abs(due - turn)));
-    const waiting = armed.filter((_, i) => i % targets.length === nearest);
-    const port = waiting[turn % waiting.length];
-    if (port === undefined) return shots;
-    const socket = used.get(port) ?? 0;
-    used.set(port, socket + 1);
-    shots.push({ port, socket });
+export class Counter {
+  /** Signed. */
+  readonly step: number;
+  /** From one mapping to the next on average, in ports. */
+  #pace: number;
+  #first: Sample | undefined;
+  #last: Sample | undefined;
+
+  constructor(step: number, pace = step) {
+    this.step = step;
+    this.#pace = pace;
   }
-  return shots;
+
+  learn(turn: number, port: number): void {
+    if (this.#last && turn < this.#last.turn) return;
+    this.#first ??= { turn, port };
+    this.#last = { turn, port };
+    const pace = (port - this.#first.port) / (turn - this.#first.turn);
+    // It does not turn round: it has come to its end in between, and begun anew.
+    if (pace / this.step >= 1) this.#pace = pace;
+  }
+
+  /** The port of the mapping made in this turn, more or less; undefined as long as nothing is known. */
+  portAt(turn: number): number | undefined {
+    return this.#last && this.#last.port + this.#distance(turn - this.#last.turn);
+  }
+
+  /** The same counter later, when others have made mappings, too. */
+  later(): Counter {
+    return new Counter(this.step, this.#pace);
+  }
+
+  /** Ports that it may give when it has made some more mappings after this turn. */
+  targetsAfter(turn: number): number[] {
+    const last = this.portAt(turn);
+    if (last === undefined) return [];
+    return Array.from({ length: TARGETS }, (_, i) => last + this.#distance(AHEAD + i * APART)).filter(isPort);
+  }
+
+  /** How far it gets with so many mappings: a number of steps. */
+  #distance(mappings: number): number {
+    return Math.round((mappings * this.#pace) / this.step) * this.step;
+  }
 }
 
-function indexOfSmallest(values: readonly number[]): number {
-  return values.indexOf(Math.min(...values));
+/**
+ * Which target a mapping with about this port is meant for: the nearest, as many are far behind or ahead. Undefined where it has left
+ * them all behind.
+ */
+export function targetFor(port: number, targets: readonly number[], step: number): number | undefined {
+  const ahead = targets.map((target) => (target - port) / step);
+  if (Math.max(...ahead) < -BEYOND) return undefined;
+  const distances = ahead.map(Math.abs);
+  return distances.indexOf(Math.min(...distances));
+}
+
+/**
+ * The likeliest ports of mappings that were made each between two whose ports are `known`, if they could be measured: the next to the
+ * one before. Empty where nothing is known.
+ */
+export function armedPorts(known: readonly (number | undefined)[], step: number): number[] {
+  const ports = known.slice(1).map((after, i) => {
+    const before = known[i];
+    const port = before === undefined ? after && after - step : before + step;
+    return port && isPort(port) ? port : undefined;
+  });
+  const any = ports.find((port) => port !== undefined);
+  // Each has its place: where none is known, another one is as good as any.
+  return any === undefined ? [] : ports.map((port) => port ?? any);
 }

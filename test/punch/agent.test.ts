@@ -72,14 +72,14 @@ describe('an exchange', () => {
     for (const [, output] of probes.slice(0, -1)) expect(output).not.toHaveProperty('ttl');
   });
 
-  test('an unknown TTL is 4, and where nothing filters nothing is sent ahead', () => {
+  test('an unknown TTL is 2, and where nothing filters nothing is sent ahead', () => {
     const armedWith = (verdict: typeof coneVerdict) => {
       const agent = agentWith({ measured: { verdict } });
       agent.addCandidate(peer(), 0);
       agent.arm(EXCHANGE, 0);
       return outputs(agent).map((output) => (output.type === 'send' ? output.ttl : output.type));
     };
-    expect(armedWith({ ...coneVerdict, arming_ttl: null })).toEqual([4, 'armed']);
+    expect(armedWith({ ...coneVerdict, arming_ttl: null })).toEqual([2, 'armed']);
     expect(armedWith({ ...coneVerdict, filtering: 'endpoint-independent' })).toEqual(['armed']);
   });
 
@@ -239,6 +239,7 @@ describe('limits against our own server and peer', () => {
     const bracket: PunchStep = { strategies: ['bracket'], hard: 'publisher', tries: 1 };
     const armed = (address: string, port: number) => {
       const agent = agentWith();
+      agent.addCandidate(peer(), 0);
       agent.arm(bracket, 0);
       const ports = Array.from({ length: 20 }, (_, i) => port + i);
       agent.predict({ address, ports, strategy: 'bracket' }, 0);
@@ -247,13 +248,15 @@ describe('limits against our own server and peer', () => {
     };
     expect(armed('45.80.1.2', 5000)).toEqual([...Array.from({ length: 6 }, () => 'send'), 'armed']);
     expect(armed('45.80.1.2', 1)).toEqual(['armed']);
-    expect(armed('224.0.0.1', 5000)).toEqual(['armed']);
+    // What the peer has not named before as its own may be anybody's.
+    for (const address of ['224.0.0.1', '45.80.1.3', '192.168.1.3']) expect(armed(address, 5000)).toEqual([]);
   });
 
   test('a range only where one is expected, and 1,500 probes in it', () => {
     const birthday: PunchStep = { strategies: ['birthday'], hard: 'publisher', tries: 1 };
     const range = { address: '45.80.1.2', first: 1024, last: 65_535 };
     const searching = agentWith();
+    searching.addCandidate(peer(), 0);
     searching.arm(birthday, 0);
     searching.predict({ ...range, first: 1 }, 0);
     searching.predict({ ...range, last: 1000 }, 0);
@@ -262,7 +265,9 @@ describe('limits against our own server and peer', () => {
     searching.predict(range, 0);
     searching.go(0);
     const log = [...outputs(searching), ...runUntil(searching, 60_000).map(([, output]) => output)];
-    expect(log.filter(({ type }) => type === 'send').length).toBeLessThanOrEqual(1500);
+    const probes = log.filter(({ type }) => type === 'send').length;
+    expect(probes).toBeLessThanOrEqual(1500);
+    expect(probes).toBeGreaterThan(1000);
     const exchanging = agentWith();
     exchanging.arm(EXCHANGE, 0);
     exchanging.predict(range, 0);
@@ -333,6 +338,24 @@ describe('sockets', () => {
     agent.opened(5, 40_000, 2);
     expect(outputs(agent)).toEqual([{ type: 'close', socket: 5 }]);
   });
+
+  test.each(['bracket', 'birthday'] as const)(
+    'are asked for by a %s only once the peer has said where it is',
+    (way) => {
+      const reflexive = { address: '45.80.2.2', port: 5000 };
+      const step: PunchStep = { strategies: [way], hard: 'subscriber', tries: 1 };
+      const agent = agentWith({ measured: { ...measured, reflexive } });
+      agent.arm(step, 0);
+      expect(outputs(agent)).toEqual([]);
+      agent.addCandidate({ ...peer(), kind: 'mapped' }, 50);
+      expect(outputs(agent)).toEqual([]);
+      agent.addCandidate(peer(1), 90);
+      expect(new Set(types(outputs(agent)))).toEqual(new Set(['open']));
+      const other = agentWith({ measured: { ...measured, reflexive } });
+      other.arm(step, 0);
+      expect(runUntil(other, 10_000)).toEqual([[2500, { type: 'failed', reason: 'untold' }]]);
+    },
+  );
 
   test('what lacks a measurement fails at once', () => {
     const agent = agentWith({ measured: { verdict: symmetricVerdict } });

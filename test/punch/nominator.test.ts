@@ -6,12 +6,13 @@ import type { Question } from '../../src/punch/questions.ts';
 
 const PEER = { address: '45.80.1.2', port: 5000 };
 
-function setup() {
+function setup(expected = true) {
   const said: { pair: Pair; nomination: Nomination; at: number }[] = [];
-  const nominator = new Nominator(
-    (pair, nomination, at) => said.push({ pair, nomination, at }),
-    () => 'direct',
-  );
+  const nominator = new Nominator({
+    ask: (pair, nomination, at) => said.push({ pair, nomination, at }),
+    nameOf: () => 'direct',
+    isExpected: () => expected,
+  });
   const run = (end: number) => {
     for (let at = nominator.pollTimeout(); at !== undefined && at <= end; at = nominator.pollTimeout()) {
       nominator.handleTimeout(at);
@@ -23,7 +24,7 @@ function setup() {
 function pair(address: string, rtt?: number): Pair {
   const one = new Pair(0, { kind: 'host', address, port: 5000 });
   one.start(0);
-  if (rtt !== undefined) one.answered(rtt, PEER, rtt);
+  if (rtt !== undefined) one.answered(rtt, PEER);
   return one;
 }
 
@@ -51,7 +52,7 @@ describe('the choice', () => {
     expect(nominator.pollTimeout()).toBe(90);
     nominator.consider([hope, sure], 89);
     expect(said).toEqual([]);
-    hope.answered(70, PEER, 89);
+    hope.answered(70, PEER);
     nominator.consider([hope, sure], 89);
     expect(said.map(({ pair }) => pair)).toEqual([hope]);
   });
@@ -64,6 +65,12 @@ describe('the choice', () => {
     expect(said.map(({ pair }) => pair)).toEqual([sure]);
   });
 
+  test('does not wait for what the plan does not reckon with', () => {
+    const { nominator, said } = setup(false);
+    nominator.consider([pair('192.168.1.2'), pair('45.80.1.2', 10)], 10);
+    expect(said).toHaveLength(1);
+  });
+
   test('does not wait for what is given up', () => {
     const { nominator, said } = setup();
     const hopeless = pair('192.168.1.2');
@@ -74,6 +81,16 @@ describe('the choice', () => {
 });
 
 describe('a nomination', () => {
+  test('is not begun anew by being chosen again', () => {
+    const { nominator, said } = setup();
+    const chosen = pair('45.80.1.2', 10);
+    nominator.choose(chosen, 0);
+    nominator.choose(chosen, 5);
+    expect(said.map(({ nomination }) => nomination.number)).toEqual([1]);
+    nominator.choose(pair('45.80.1.3', 10), 6);
+    expect(said.map(({ nomination }) => nomination.number)).toEqual([1, 2]);
+  });
+
   test('is said three times, even if it was heard at once', () => {
     const { nominator, said, run } = setup();
     nominator.consider([pair('45.80.1.2', 10)], 0);

@@ -87,7 +87,9 @@ test.each(CELLS)('the roles make no difference: %s with %s', (mine, yours) => {
         const mirrored = planPunch(publisher, subscriber, together);
         // Of two that count, it is always the publisher's ports that are swept through.
         const flipped = plan.steps.map((step) =>
-          step.hard && step.strategies[0] !== 'sweep' ? { ...step, hard: flip[step.hard] } : step,
+          step.hard && step.hard !== 'both' && step.strategies[0] !== 'sweep'
+            ? { ...step, hard: flip[step.hard] }
+            : step,
         );
         expect(mirrored).toEqual({ ...plan, steps: flipped });
       }
@@ -152,5 +154,40 @@ describe('ways around the NATs', () => {
     const strangers = planPunch(side({ hairpin: false }, false), side(), true);
     expect(strangers).toEqual({ steps: [], noWay: 'no-hairpin' });
     expect(planPunch(side({ hairpin: null }, false), side(), true).steps).toEqual([one('hairpin')]);
+  });
+});
+
+describe('two blocks of ports', () => {
+  const block = (size: number | null) =>
+    side({
+      mapping: 'address-and-port-dependent',
+      allocation: { pattern: 'block', step: null, range: size === null ? null : [20_480, 20_479 + size] },
+    });
+  const mutual = { strategies: ['birthday'], hard: 'both', tries: 2 };
+
+  test.each([
+    [64, 64],
+    [512, 512],
+    [512, 1024],
+    [1024, 64],
+  ])('of %i and %i are searched by both', (one, other) => {
+    const plan = planPunch(block(one), block(other), false);
+    expect(plan).toEqual({ steps: [mutual], noWay: null });
+  });
+
+  test.each([
+    [2048, 2048],
+    [512, null],
+  ])('of %j and %j are not', (one, other) => {
+    const plan = planPunch(block(one), block(other), false);
+    expect(plan).toEqual({ steps: [], noWay: 'unpredictable' });
+  });
+
+  test('are searched only where there are two, and not behind one address', () => {
+    for (const other of [symmetric('random'), symmetric('sequential')]) {
+      expect(planPunch(block(512), side(other), false).noWay).toBe('unpredictable');
+    }
+    expect(planPunch(block(512), side(), false).steps).toEqual([{ ...birthday, hard: 'subscriber' }]);
+    expect(planPunch(block(512), block(512), true).steps).toEqual([one('host')]);
   });
 });

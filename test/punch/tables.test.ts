@@ -104,32 +104,48 @@ describe('a pair', () => {
     const one = pair();
     one.start(0);
     times(one, 2);
-    one.answered(40, PEER, 60);
+    one.answered(40, PEER);
     expect(times(one)).toEqual([60, 140, 300]);
     expect(one.valid).toBe(true);
     const late = pair();
     late.start(0);
     times(late, 9);
-    late.answered(40, PEER, 1300);
+    late.answered(40, PEER);
     expect(times(late)).toHaveLength(1);
   });
 
-  test('provoked by the peer it begins, and then answers back a bounded number of times, until it is valid', () => {
+  test('provoked by the peer it begins, and then answers back a bounded number of times, until it is proven', () => {
     const one = pair();
-    expect(one.provoke(0)).toBe(false);
+    expect(one.provoke(0, false)).toBe(false);
     expect(one.nextAt).toBe(0);
-    const back = Array.from({ length: 30 }, () => one.provoke(1));
-    expect(back.filter(Boolean)).toHaveLength(MAX_UNANSWERED);
-    const valid = pair();
-    valid.start(0);
-    valid.answered(40, PEER, 40);
-    expect(valid.provoke(50)).toBe(false);
+    const back = () => Array.from({ length: 30 }, () => one.provoke(1, false)).filter(Boolean);
+    expect(back()).toHaveLength(MAX_UNANSWERED);
+    one.answered(40, PEER);
+    expect(one.provoke(50, true)).toBe(false);
+    // Proven in an earlier step, but not on this pair.
+    const other = pair();
+    other.start(0);
+    expect(other.provoke(50, true)).toBe(true);
+    // The peer comes back after a long time.
+    expect(back()).toHaveLength(MAX_UNANSWERED);
+  });
+
+  test('is looked at again a few times, as if it were new', () => {
+    const one = pair();
+    one.start(0);
+    times(one);
+    one.answered(40, PEER);
+    one.look(60_000);
+    expect(one).toMatchObject({ valid: false, answers: 0 });
+    expect(times(one).map((at) => at - 60_000)).toEqual([0, 20, 60, 140]);
+    one.answered(30, PEER);
+    expect(one).toMatchObject({ valid: true, answers: 1, rtt: 30 });
   });
 
   test('smooths its round trip', () => {
     const one = pair();
-    one.answered(40, PEER, 40);
-    one.answered(80, OTHER, 100);
-    expect(one).toMatchObject({ rtt: 45, seen: OTHER, answeredAt: 100 });
+    one.answered(40, PEER);
+    one.answered(80, OTHER);
+    expect(one).toMatchObject({ rtt: 45, seen: OTHER, answers: 2 });
   });
 });

@@ -32,7 +32,7 @@ test.each(PAIRS)('measured, planned and punched: %s with %s', (one, other) => {
     const [mine, yours] = world.ends.map(({ verdict }) => ({ verdict, lan: true }));
     if (mine === undefined || yours === undefined) return;
     const { steps, noWay } = planPunch(mine, yours, false);
-    if (HARD.includes(one) && HARD.includes(other) && (one === 'block' || other === 'block')) {
+    if (HARD.includes(one) && HARD.includes(other) && one !== other) {
       expect({ steps, noWay }).toEqual({ steps: [], noWay: 'unpredictable' });
       return;
     }

@@ -72,6 +72,28 @@ test('a probe that was held back and sent on by somebody else proves nothing of 
   expect(publisher.selected?.remote).toEqual(subscriber.sockets.get(0)?.local);
 });
 
+test.each(['subscriber', 'publisher'] as const)(
+  'a heartbeat that was held back and sent on by somebody else moves the path of the %s nowhere',
+  (role) => {
+    const { world, stranger, runtime } = overheard();
+    const end = world[role];
+    const main = end.sockets.get(0)?.local ?? { address: '', port: 0 };
+    const path = end.selected;
+    let held = 0;
+    world.internet.onPacket = ({ from, to, bytes }) => {
+      if (to.port !== main.port || from.port === stranger.local.port || held > 2) return undefined;
+      held++;
+      stranger.send(bytes, main);
+      return 'drop';
+    };
+    runtime.advance(30_000);
+    expect(held).toBe(3);
+    expect(end.selected).toBe(path);
+    expect(end.agent.isProven(0, stranger.local, runtime.now())).toBe(false);
+    expect(world.connected()).toBe(true);
+  },
+);
+
 test('what an agent sent itself, sent back to it, is nothing to it', () => {
   const { captured, stranger, heard, runtime, main } = overheard();
   for (const { bytes, from } of captured) if (from.port === main.port) stranger.send(bytes, main);

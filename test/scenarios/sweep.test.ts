@@ -41,12 +41,14 @@ test('while packets are lost', () => {
   expect(paths(40, by(1), by(2), 5)).toBeGreaterThanOrEqual(36);
 });
 
+const jittered = (step: number): PortAllocation => ({ pattern: 'sequential', step, jitter: JITTER });
+
 test('one of which skips ports', () => {
-  const jittered: PortAllocation = { pattern: 'sequential', step: 1, jitter: JITTER };
-  expect(paths(40, by(1), jittered)).toBeGreaterThanOrEqual(20);
+  expect(paths(40, by(1), jittered(1))).toBeGreaterThanOrEqual(38);
+  expect(paths(40, jittered(-3), by(2), 1)).toBeGreaterThanOrEqual(38);
 });
 
 test('both of which skip ports', () => {
-  const jittered: PortAllocation = { pattern: 'sequential', step: 1, jitter: JITTER };
-  expect(paths(40, jittered, jittered)).toBeGreaterThanOrEqual(20);
+  expect(paths(60, jittered(1), jittered(1), 1)).toBeGreaterThanOrEqual(54);
+  expect(paths(40, jittered(5), jittered(-2))).toBeGreaterThanOrEqual(34);
 });

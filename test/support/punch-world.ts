@@ -113,6 +113,7 @@ export class PunchWorld {
     const { subscriber, publisher, runtime, internet } = this;
     internet.lossPercent = 0;
     internet.jitterMs = 0;
+    for (const { heard } of this.ends) heard.length = 0;
     const [question, answer] = [Buffer.from('Question'), Buffer.from('Response')];
     subscriber.speak(question);
     runtime.advance(2 * LATENCY);
