@@ -45,6 +45,8 @@ export interface QuicheConnection {
   /** Bytes that the stream would take now. */
   streamCapacity(id: number): number;
   streamPriority(id: number, urgency: number, incremental: boolean): void;
+  /** Whether there is any stream with something to read. Much cheaper than to ask which. */
+  isReadable(): boolean;
   /** All streams with something to read; they are named until it has been read. */
   readable(): Iterable<number>;
   /** The streams with room to write; none while the connection has none. */

@@ -25,8 +25,13 @@ export interface QuicCarrierOptions {
   readonly runtime: Runtime;
   /** The peer is given up when nothing was heard from it for so long, milliseconds. */
   readonly idleTimeout?: number;
-  /** Sends one packet to wherever the peer is now. The bytes do not change any more. */
-  send(packet: Buffer): void;
+  /** Sends one packet to wherever the peer is now. True: its bytes are not needed any more, and may change. */
+  send(packet: Buffer): boolean;
+  /**
+   * True: streams are open and nothing comes from the peer any more, although it was asked: the path is dead, or blocked for
+   * the moment. False: it is heard again. Streams stay as they are; the carrier ends when it lasts for the idle time-out.
+   */
+  onSilence?(silent: boolean): void;
 }
 
 const IDLE_TIMEOUT = 30_000;
@@ -61,11 +66,12 @@ export class QuicCarrier implements Carrier {
     this.#options = options;
     this.#handler = handler;
     const config = createConfig(quiche, { ...options, idleTimeout });
-    const send = (packet: Buffer): void => options.send(packet);
+    const send = (packet: Buffer): boolean => options.send(packet);
     this.#connection = new Connection(
       { quiche, config, isClient: role === 'subscriber', runtime, idleTimeout, send },
       {
         onTurn: (native) => (this.#verified || this.#verify(native)) && this.#streams.turn(native),
+        onSilence: (silent) => options.onSilence?.(silent),
         onOver: (ending) => this.#finish(errorOf(ending, options.name)),
       },
     );
@@ -93,9 +99,12 @@ export class QuicCarrier implements Carrier {
     });
   }
 
-  /** A packet from an address that has answered a fresh probe: nothing else may get here. The bytes are the carrier's now. */
-  receive(packet: Buffer): void {
-    this.#connection.receive(packet);
+  /**
+   * A packet from an address that has answered a fresh probe: nothing else may get here. False where it is another
+   * connection's; otherwise the bytes are the carrier's now.
+   */
+  receive(packet: Buffer): boolean {
+    return this.#connection.receive(packet);
   }
 
   get rtt(): number | undefined {
@@ -111,8 +120,10 @@ export class QuicCarrier implements Carrier {
       throw new UnderpassError('peer_lost', { name: this.#options.name });
     }
     const stream = this.#streams.open();
-    if (stream === undefined) throw new UnderpassError('too_many_channels');
-    return stream;
+    if (stream !== undefined) return stream;
+    // It can end by being asked.
+    if (this.#over) throw new UnderpassError('peer_lost', { name: this.#options.name });
+    throw new UnderpassError('too_many_channels');
   }
 
   close(): void {

@@ -11,7 +11,8 @@ import {
 import { PACKET_SIZE } from './config.ts';
 import { type Ending, endingOf, failureOf, isRefused, PROTOCOL_VIOLATION, ProtocolError } from './ending.ts';
 import { Farewell } from './farewell.ts';
-import { admits, ID_SIZE } from './gate.ts';
+import { admits, ID_SIZE, isLong } from './gate.ts';
+import { Pulse } from './pulse.ts';
 import { Slab } from './slab.ts';
 import { Waste } from './waste.ts';
 
@@ -21,14 +22,17 @@ export interface ConnectionOptions {
   /** Whether we open it. */
   readonly isClient: boolean;
   readonly runtime: Runtime;
-  /** A quiet connection asks for a sign of life three times within this time, milliseconds. */
+  /** An idle connection asks for a sign of life three times within this time, milliseconds. */
   readonly idleTimeout: number;
-  send(packet: Buffer): void;
+  /** True: the bytes are not needed any more, and may change. */
+  send(packet: Buffer): boolean;
 }
 
 export interface ConnectionHandler {
   /** Packets or time have arrived, or `wake` was called. Read and write now. True: there is more to write at once. */
   onTurn(native: QuicheConnection): boolean;
+  /** Nothing is heard from the peer any more, although it was asked; or it is heard again. */
+  onSilence(silent: boolean): void;
   /** It is over: nothing is sent or received any more. Once. */
   onOver(ending: Ending): void;
 }
@@ -39,6 +43,9 @@ const PACKETS_A_TURN = 128;
 
 /** Packets sent in one go, before others may use the event loop. */
 const SENDS_A_TURN = 256;
+
+/** How often an idle connection asks for a sign of life, and once more, until it gives the peer up. */
+const KEEPALIVES = 4;
 
 /** Which address is in use is not quiche's business, so it knows one, and none of its code for several paths is ever used. */
 const HERE: QuicheAddress = { host: '127.0.0.1', port: 1 };
@@ -57,9 +64,13 @@ export class Connection {
   #waiting: Buffer[] = [];
   #turn: NodeJS.Immediate | undefined;
   readonly #timeout: Alarm;
-  readonly #keepalive: Alarm;
-  #heardAt: Instant;
+  readonly #pulse: Pulse;
+  readonly #beat: Alarm;
+  /** When packets arrived last, and how many of all so far had been the peer's when we looked last. */
+  #arrivedAt: Instant;
+  #genuine = 0;
   readonly #waste = new Waste();
+  #pardonedAt: Instant;
   #sendFailure: Ending | undefined;
   #over = false;
   #farewell: Farewell | undefined;
@@ -68,13 +79,16 @@ export class Connection {
     this.#options = options;
     this.#handler = handler;
     this.#id = options.runtime.randomBytes(ID_SIZE);
-    this.#heardAt = options.runtime.now();
+    const now = options.runtime.now();
+    this.#arrivedAt = now;
+    this.#pardonedAt = now;
+    this.#pulse = new Pulse(options.idleTimeout / KEEPALIVES, now);
     this.#timeout = new Alarm(options.runtime, () => {
       this.#native?.onTimeout();
       this.wake();
     });
-    this.#keepalive = new Alarm(options.runtime, () => this.#keepAlive());
-    this.#keepalive.set(options.idleTimeout / 3);
+    this.#beat = new Alarm(options.runtime, () => this.#onBeat());
+    this.#setBeat();
     if (options.isClient) {
       const { quiche, config } = options;
       this.#native = quiche.Connection.connect(null, this.#id, HERE, THERE, config);
@@ -82,21 +96,34 @@ export class Connection {
     }
   }
 
-  /** A packet has arrived. The bytes are ours from now on. */
-  receive(packet: Buffer): void {
+  /** A packet has arrived. False where it is not for this connection; otherwise the bytes are ours from now on. */
+  receive(packet: Buffer): boolean {
+    if (!admits(packet, this.#id, isLong(packet) && this.#isOpening())) return false;
     if (this.#over) {
       const answer = this.#farewell?.answer();
       if (answer !== undefined) this.#options.send(answer);
-      return;
+    } else if (this.#waiting.length < MAX_WAITING) {
+      this.#waiting.push(packet);
+      this.wake();
     }
-    if (this.#waiting.length >= MAX_WAITING || !admits(packet, this.#id, !this.#options.isClient)) return;
-    this.#waiting.push(packet);
-    this.wake();
+    return true;
+  }
+
+  /** Whether the peer may still be under the id that it has made up for us. */
+  #isOpening(): boolean {
+    return !this.#options.isClient && !this.#over && !this.#native?.isEstablished();
   }
 
   /** Streams have received or sent so many bytes. */
   carried(bytes: number): void {
     this.#waste.carried(bytes);
+    if (bytes > 0 && this.#pulse.carried(() => this.#options.runtime.now())) this.#setBeat();
+  }
+
+  /** Whether streams are open: only then is it silence when nothing is heard. */
+  watch(watching: boolean): void {
+    this.#pulse.watch(watching, this.#options.runtime.now());
+    this.#setBeat();
   }
 
   /** Asks for a turn. */
@@ -136,6 +163,7 @@ export class Connection {
       this.#finish(failure);
       return;
     }
+    if (this.#pulse.silent) this.#feel();
     const native = this.#native;
     if (native === undefined) return;
     const more = this.run((native) => {
@@ -144,6 +172,11 @@ export class Connection {
         throw new ProtocolError('a flood that carries nothing');
       return more;
     });
+    // Not before applications have been given what has come for them: that is what they wait for, and not an acknowledgement.
+    process.nextTick(() => this.#endTurn(native, more === true));
+  }
+
+  #endTurn(native: QuicheConnection, more: boolean): void {
     // The handler may have closed it.
     if (this.#over) return;
     const sendsLeft = this.#flush();
@@ -160,7 +193,7 @@ export class Connection {
 
   #takePackets(): Ending | undefined {
     const packets = this.#waiting.splice(0, PACKETS_A_TURN);
-    if (packets.length > 0) this.#heardAt = this.#options.runtime.now();
+    if (packets.length > 0) this.#arrivedAt = this.#options.runtime.now();
     for (const packet of packets) {
       this.#waste.arrived(packet.length);
       const native = this.#native ?? this.#accept();
@@ -187,7 +220,7 @@ export class Connection {
     for (let i = 0; i < SENDS_A_TURN; i++) {
       const packet = this.#nextPacket();
       if (packet === undefined) return false;
-      this.#options.send(packet);
+      if (!this.#options.send(packet)) this.#slab.take(packet.length);
     }
     return true;
   }
@@ -195,22 +228,45 @@ export class Connection {
   #nextPacket(): Buffer | undefined {
     if (this.#native === undefined || this.#sendFailure !== undefined) return undefined;
     try {
-      const sent = this.#native.send(this.#slab.room(PACKET_SIZE));
-      return sent === null ? undefined : this.#slab.take(sent[0]);
+      const room = this.#slab.room(PACKET_SIZE);
+      const sent = this.#native.send(room);
+      return sent === null ? undefined : room.subarray(0, sent[0]);
     } catch (error) {
       this.#sendFailure = failureOf(this.#native, error);
       return undefined;
     }
   }
 
-  #keepAlive(): void {
+  #onBeat(): void {
     const { runtime, idleTimeout } = this.#options;
-    const interval = idleTimeout / 3;
-    this.#keepalive.set(interval);
-    if (runtime.now() - this.#heardAt < interval / 2) return;
-    this.#waste.pardon();
-    this.run((native) => native.isEstablished() && native.sendAckEliciting());
-    this.wake();
+    const now = runtime.now();
+    if (now - this.#pardonedAt >= idleTimeout / KEEPALIVES) {
+      this.#pardonedAt = now;
+      this.#waste.pardon();
+    }
+    this.#feel((native) => {
+      const asks = this.#pulse.poll(now, () => native.pathStats()[0]?.rtt);
+      if (!asks || !native.isEstablished()) return;
+      native.sendAckEliciting();
+      this.wake();
+    });
+    if (!this.#over) this.#setBeat();
+  }
+
+  #setBeat(): void {
+    this.#beat.set(this.#pulse.wakeAt - this.#options.runtime.now());
+  }
+
+  /** Looks whether what arrived was the peer's, which costs more than a packet does: so it is seldom done. Then acts on it. */
+  #feel(act: (native: QuicheConnection) => void = () => {}): void {
+    const { silent } = this.#pulse;
+    this.run((native) => {
+      const { recv } = native.stats();
+      if (recv !== this.#genuine) this.#pulse.heard(this.#arrivedAt);
+      this.#genuine = recv;
+      act(native);
+    });
+    if (!this.#over && this.#pulse.silent !== silent) this.#handler.onSilence(!silent);
   }
 
   #finish(ending: Ending): void {
@@ -221,6 +277,7 @@ export class Connection {
 
   #stop(): void {
     for (let packet = this.#nextPacket(); packet !== undefined; packet = this.#nextPacket()) {
+      this.#slab.take(packet.length);
       this.#farewell = new Farewell(packet);
       this.#options.send(packet);
     }
@@ -229,6 +286,6 @@ export class Connection {
     this.#waiting = [];
     clearImmediate(this.#turn);
     this.#timeout.cancel();
-    this.#keepalive.cancel();
+    this.#beat.cancel();
   }
 }

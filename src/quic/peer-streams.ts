@@ -10,7 +10,7 @@ export class PeerStreams {
   /** Ids below `next` that have not been heard of. */
   readonly #skipped = new Set<number>();
 
-  /** @param maxAhead how many streams at most an id may be ahead of those heard of */
+  /** @param maxAhead how many streams at most may have been left out so far */
   constructor(maxAhead: number) {
     this.#maxAhead = maxAhead;
   }
@@ -18,9 +18,9 @@ export class PeerStreams {
   /** Whether the stream is heard of for the first time. */
   isNew(id: number): boolean {
     if (id < this.#next) return this.#skipped.delete(id);
-    if (id % STREAM_STEP !== 0 || id > this.#next + this.#maxAhead * STREAM_STEP) {
-      throw new ProtocolError(`stream ${id}`);
-    }
+    if (id % STREAM_STEP !== 0) throw new ProtocolError(`stream ${id}`);
+    const ahead = (id - this.#next) / STREAM_STEP;
+    if (this.#skipped.size + ahead > this.#maxAhead) throw new ProtocolError(`stream ${id}`);
     for (let skipped = this.#next; skipped < id; skipped += STREAM_STEP) this.#skipped.add(skipped);
     this.#next = id + STREAM_STEP;
     return true;

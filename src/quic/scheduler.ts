@@ -1,8 +1,11 @@
 import type { QuicheConnection } from './binding.ts';
 import type { QuicStream } from './stream.ts';
 
-/** Bytes that a stream gives to quiche before the next one's turn. */
-const SHARE = 16 * 1024;
+/**
+ * Bytes that a stream gives to quiche before the next one's turn. quiche (0.18) puts no two streams into one packet: the last one of a
+ * share is seldom full.
+ */
+const SHARE = 48 * 1024;
 
 /**
  * Lets the streams that have something to send take turns. What is given to quiche can no longer be overtaken, so it is given

@@ -114,7 +114,8 @@ export class QuicStream implements ByteStream {
   receive(native: QuicheConnection, slab: Slab): void {
     while (this.#wantsBytes) {
       const limit = this.#wasReset ? MAX_READ : Math.min(MAX_READ, MAX_UNCONSUMED - this.#unconsumed);
-      const read = native.streamRecv(this.id, slab.room(MIN_READ, limit));
+      const room = slab.room(MIN_READ, limit);
+      const read = native.streamRecv(this.id, room);
       if (read === null) return;
       const [size, isEnd] = read;
       this.#host.carried(size);
@@ -122,6 +123,8 @@ export class QuicStream implements ByteStream {
       if (this.#wasReset) this.#lastRead = isEnd;
       else this.#deliver(slab.take(size), isEnd);
       this.#finishIfDone();
+      // There is no more, and to hear so costs as much as a packet.
+      if (size < room.length) return;
     }
   }
 
@@ -138,15 +141,19 @@ export class QuicStream implements ByteStream {
       if (isLast) this.#lastSent = taken > 0;
       else this.#drop(taken);
       sent += taken;
+      this.#drain();
       if (taken < piece.length) break;
     }
     this.#host.carried(sent);
     if (this.#lastSent) this.#finishIfDone();
-    else if (this.#full && this.#unsent <= SEND_MARK / 2) {
-      this.#full = false;
-      this.#handler?.onDrain();
-    }
     return sent;
+  }
+
+  /** Tells a writer that waits that there is room. It may write at once. */
+  #drain(): void {
+    if (!this.#full || this.#lastSent || this.#unsent > SEND_MARK / 2) return;
+    this.#full = false;
+    this.#handler?.onDrain();
   }
 
   get #wantsBytes(): boolean {

@@ -69,10 +69,7 @@ export class Streams implements StreamHost {
 
   /** Reads what there is to read, and gives quiche what there is to send. True: it would take more. */
   turn(native: QuicheConnection): boolean {
-    for (const id of native.readable()) {
-      if (id === this.#control.theirs) this.#control.receive(native);
-      else if (this.#control.greeted) this.#receive(native, id);
-    }
+    if (native.isReadable()) this.#read(native);
     this.#control.transmit(native);
     const room = Math.floor(this.#control.room(native) * USABLE_ROOM);
     return this.#scheduler.transmit(native, Math.min(room, BYTES_A_TURN)) && room >= BYTES_A_TURN;
@@ -109,10 +106,19 @@ export class Streams implements StreamHost {
   finished(stream: QuicStream): void {
     this.#streams.delete(stream.id);
     this.#scheduler.forget(stream);
+    if (this.#streams.size === 0) this.#options.connection.watch(false);
+  }
+
+  #read(native: QuicheConnection): void {
+    for (const id of native.readable()) {
+      if (id === this.#control.theirs) this.#control.receive(native);
+      else if (this.#control.greeted) this.#receive(native, id);
+    }
   }
 
   #add(id: number): QuicStream {
     const stream = new QuicStream(this, id);
+    if (this.#streams.size === 0) this.#options.connection.watch(true);
     this.#streams.set(id, stream);
     this.#open += 1;
     return stream;
@@ -137,6 +143,9 @@ export class Streams implements StreamHost {
     if (stream !== undefined) stream.kill();
     else if (this.#options.role === 'publisher') {
       if (this.#peers.isNew(id)) this.#doomed.add(id);
+      if (this.#doomed.size > this.#options.maxStreams * STREAM_SLACK) {
+        throw new ProtocolError('resets of streams that never come');
+      }
     } else if (id >= this.#nextId) throw new ProtocolError(`reset of stream ${id}`);
   }
 }

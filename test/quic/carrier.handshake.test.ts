@@ -93,6 +93,7 @@ describe.skipIf(quiche === undefined)('a client of another make', () => {
           if (connection.isEstablished()) connection.streamSend(0, Buffer.from('let me in'), true);
           return false;
         },
+        onSilence: () => {},
         onOver: ({ kind }) => endings.push(kind),
       },
     );

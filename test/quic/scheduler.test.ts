@@ -35,11 +35,12 @@ const KIB = 1024;
 
 it('lets streams take turns, within the limit', () => {
   const { scheduler, native, streams, log } = world(1000 * KIB, {});
-  for (const stream of streams) stream.write(Buffer.alloc(40 * KIB));
-  expect(scheduler.transmit(native, 64 * KIB)).toBe(true);
-  expect(log).toEqual([0, 4, 8, 0].map((id) => [id, 16 * KIB]));
-  expect(scheduler.transmit(native, 64 * KIB)).toBe(false);
-  expect(log.reduce((sum, [, size]) => sum + size, 0)).toBe(120 * KIB);
+  for (const stream of streams) stream.write(Buffer.alloc(80 * KIB));
+  expect(scheduler.transmit(native, 160 * KIB)).toBe(true);
+  const shares = [0, 4, 8].map((id) => Array.from({ length: 3 }, () => [id, 16 * KIB]));
+  expect(log).toEqual([...shares.flat(), [0, 16 * KIB]]);
+  expect(scheduler.transmit(native, 160 * KIB)).toBe(false);
+  expect(log.reduce((sum, [, size]) => sum + size, 0)).toBe(240 * KIB);
 });
 
 it('passes over a stream whose window is closed, until it opens', () => {
@@ -70,4 +71,14 @@ it('stops where the connection has no room, and goes on with the stream that was
     [4, 16 * KIB],
     [8, 16 * KIB],
   ]);
+});
+
+it('does not take a writer that writes again as soon as there is room for one that has none', () => {
+  const { scheduler, native, streams, log } = world(1000 * KIB, {});
+  const [stream] = streams as [QuicStream, ...QuicStream[]];
+  const write = () => stream.write(Buffer.alloc(88 * KIB));
+  stream.attach({ onData: () => {}, onEnd: () => {}, onReset: () => {}, onDrain: write });
+  write();
+  expect(scheduler.transmit(native, 512 * KIB)).toBe(true);
+  expect(log.reduce((sum, [, size]) => sum + size, 0)).toBe(512 * KIB);
 });

@@ -34,17 +34,25 @@ export class Wire {
     this.#random = new Random(seed);
   }
 
-  send(packet: Buffer): void {
+  /** Takes a copy, as the system does: the carrier may use the bytes again. */
+  send(bytes: Buffer): true {
+    const packet = Buffer.from(bytes);
     this.packets += 1;
     this.bytes += packet.length;
     const { lossPercent, delayMs, jitterMs, tamper } = this.weather;
-    if (this.#random.next() * 100 < lossPercent) return;
+    if (this.#random.next() * 100 < lossPercent) return true;
     for (const arriving of tamper?.(packet) ?? [packet]) {
       const delay = delayMs + this.#random.next() * jitterMs;
       if (delay === 0) setImmediate(() => this.receive(arriving));
       else setTimeout(() => this.receive(arriving), delay);
     }
+    return true;
   }
+}
+
+/** Writes down what a carrier tells its link, of silence too. */
+class QuicEvents extends Events {
+  readonly silences: boolean[] = [];
 }
 
 export interface PairOptions {
@@ -67,7 +75,7 @@ export function quicPair(options: PairOptions = {}) {
   const { idleTimeout, seed = 1, runtime = systemRuntime } = options;
   const [up, down] = [new Wire(seed), new Wire(seed + 1)];
   for (const { weather } of [up, down]) Object.assign(weather, options.weather);
-  const events = { subscriber: new Events(), publisher: new Events() };
+  const events = { subscriber: new QuicEvents(), publisher: new QuicEvents() };
   const common = {
     quiche: quiche as Quiche,
     name: 'my-game',
@@ -83,6 +91,7 @@ export function quicPair(options: PairOptions = {}) {
       certificate: shows[1],
       peerFingerprint: expects[1].fingerprint,
       send: (packet) => down.send(packet),
+      onSilence: (silent) => events.publisher.silences.push(silent),
     },
     events.publisher,
   );
@@ -94,6 +103,7 @@ export function quicPair(options: PairOptions = {}) {
       certificate: shows[0],
       peerFingerprint: expects[0].fingerprint,
       send: (packet) => up.send(packet),
+      onSilence: (silent) => events.subscriber.silences.push(silent),
     },
     events.subscriber,
   );
