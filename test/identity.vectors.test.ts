@@ -71,6 +71,7 @@ it('makes and accepts the offer and the answer', () => {
     ...subscriber,
     identity: identityOf(subscriber.seed),
     mode: 'auto',
+    capabilities: [],
     keyId: 0,
   });
   expect(made.offer.toString()).toBe(sent.offer.toString());
@@ -82,6 +83,8 @@ it('makes and accepts the offer and the answer', () => {
     ...common,
     ...publisher,
     identity: identityOf(publisher.seed),
+    mode: 'auto',
+    capabilities: [],
     offer,
   });
   expect(answered.answer.toString()).toBe(sent.answer.toString());

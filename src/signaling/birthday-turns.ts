@@ -19,11 +19,11 @@ export class BirthdayTurns {
     return true;
   }
 
-  /** The search is over. */
-  release(addresses: readonly string[], found: boolean, now: Instant): void {
+  /** The search is over. @param rest whether the addresses are to be left alone for a while */
+  release(addresses: readonly string[], rest: boolean, now: Instant): void {
     for (const address of addresses) {
       this.#searching.delete(address);
-      if (!found) this.#resting.set(address, now);
+      if (rest) this.#resting.set(address, now);
     }
   }
 

@@ -33,6 +33,7 @@ const SPARE_CONNECTIONS = 1024;
 export class SignalingHub implements Machine<HubOutput> {
   limits: ServerLimits;
   direct: boolean;
+  rememberOutcomes: boolean;
   /** What newcomers are told of STUN. */
   stun: StunGreeting | undefined;
   readonly gatekeeper: Gatekeeper;
@@ -51,6 +52,7 @@ export class SignalingHub implements Machine<HubOutput> {
     this.#options = options;
     this.limits = options.limits;
     this.direct = options.direct;
+    this.rememberOutcomes = options.rememberOutcomes;
     this.planPunch = options.planPunch;
     this.gatekeeper = new Gatekeeper(options.tokens, options.limits.failed_auth_per_ip_per_minute);
   }
@@ -137,9 +139,10 @@ export class SignalingHub implements Machine<HubOutput> {
   }
 
   /** Applies to what comes; what is there stays. */
-  reload({ limits, tokens, direct }: HubPolicy): void {
+  reload({ limits, tokens, direct, rememberOutcomes }: HubPolicy): void {
     this.limits = limits;
     this.direct = direct;
+    this.rememberOutcomes = rememberOutcomes;
     this.gatekeeper.reload(tokens, limits.failed_auth_per_ip_per_minute);
   }
 

@@ -33,6 +33,8 @@ export interface HubPolicy {
   readonly tokens: readonly string[];
   /** Whether new links may look for a direct path. */
   readonly direct: boolean;
+  /** Whether what came of searches is remembered: without it, burdensome ones that found nothing are repeated without a rest. */
+  readonly rememberOutcomes: boolean;
 }
 
 /** What a hub begins with. */

@@ -12,8 +12,11 @@ const SUBSCRIBER = Buffer.from('subscriber');
 const PUBLISHER = Buffer.from('publisher');
 
 const MODES = ['auto', 'relay', 'direct'] as const;
-/** Which paths a subscriber wants: whatever works, only the relay, or only a direct one. */
+/** Which paths a side wants: whatever works, only the relay, or only a direct one. */
 export type LinkMode = (typeof MODES)[number];
+
+/** What a client can do that not every client can. Unknown ones are ignored. */
+export type Capability = 'direct';
 
 /** What both sides say about themselves, decoded. */
 export interface PeerProof {
@@ -23,12 +26,12 @@ export interface PeerProof {
   readonly fingerprint: Buffer;
   /** The side's Ed25519 public key. */
   readonly identity: Buffer;
+  readonly mode: LinkMode;
   readonly capabilities: readonly string[];
 }
 
 /** A verified offer. */
 export interface Offer extends PeerProof {
-  readonly mode: LinkMode;
   readonly keyId: number;
   /** The offer as it was received, which the answer's MAC covers. */
   readonly bytes: Buffer;
@@ -46,6 +49,8 @@ interface Own {
   readonly nonce: Buffer;
   readonly fingerprint: Buffer;
   readonly identity: Identity;
+  readonly mode: LinkMode;
+  readonly capabilities: readonly Capability[];
 }
 
 /** What the other side sent, with what is needed to check it. */
@@ -65,6 +70,7 @@ const base64url = (size: number) =>
     .refine((bytes) => bytes.length === size);
 
 const proof = {
+  mode: z.enum(MODES),
   capabilities: z.array(z.string()),
   nonce: base64url(32),
   fingerprint: z
@@ -77,7 +83,6 @@ const proof = {
 
 const offerSchema = z.object({
   versions: z.array(z.int()),
-  mode: z.enum(MODES),
   key_id: z.int().min(0).max(255),
   ...proof,
 });
@@ -88,13 +93,13 @@ const offeredVersions = z.object({ versions: z.array(z.int()) }).transform(({ ve
 const answeredVersions = z.object({ version: z.int() }).transform(({ version }) => [version]);
 
 /** What a subscriber sends to open a link. `nonce` is 32 random bytes of the caller's. */
-export function createOffer(own: Own & { readonly mode: LinkMode; readonly keyId: number }): {
+export function createOffer(own: Own & { readonly keyId: number }): {
   offer: Buffer;
   mac: Buffer;
 } {
   const offer = seal({
     versions: [VERSION],
-    capabilities: [],
+    capabilities: own.capabilities,
     mode: own.mode,
     key_id: own.keyId,
     ...prove(own, own.identity.sign(OFFER, own.link, own.nonce, own.fingerprint)),
@@ -109,17 +114,18 @@ export function createOffer(own: Own & { readonly mode: LinkMode; readonly keyId
 export function verifyOffer(received: Received & { readonly offer: Buffer }): Offer {
   const { peerKey, name, link, offer } = received;
   authenticate(name, offer, received.mac, mac(peerKey, OFFER, SUBSCRIBER, link, offer));
-  const { nonce, fingerprint, identity, signature, ...rest } = openOffer(offer);
+  const { key_id: keyId, versions: _, signature, ...proof } = openOffer(offer);
+  const { nonce, fingerprint, identity } = proof;
   if (!verifySignature(identity, signature, OFFER, link, nonce, fingerprint)) throw unverified(name);
-  const { mode, key_id: keyId, capabilities } = rest;
-  return { mode, keyId, capabilities, nonce, fingerprint, identity, bytes: offer };
+  return { ...proof, keyId, bytes: offer };
 }
 
 /** What a publisher sends back. `offer` has been verified. */
 export function createAnswer(own: Own & { readonly offer: Offer }): { answer: Buffer; mac: Buffer } {
   const { offer, link, nonce, fingerprint } = own;
   const signature = own.identity.sign(ANSWER, link, offer.nonce, offer.fingerprint, nonce, fingerprint);
-  const answer = seal({ version: VERSION, capabilities: [], ...prove(own, signature) });
+  const { capabilities, mode } = own;
+  const answer = seal({ version: VERSION, capabilities, mode, ...prove(own, signature) });
   return { answer, mac: mac(own.peerKey, ANSWER, PUBLISHER, sha256(offer.bytes), answer) };
 }
 
@@ -130,14 +136,11 @@ export function verifyAnswer(
   const { peerKey, name, link, answer } = received;
   authenticate(name, answer, received.mac, mac(peerKey, ANSWER, PUBLISHER, sha256(received.offer), answer));
   const offer = openOffer(received.offer);
-  const { nonce, fingerprint, identity, signature, capabilities } = open(
-    answer,
-    answeredVersions,
-    answerSchema,
-  );
+  const { version: _, signature, ...proof } = open(answer, answeredVersions, answerSchema);
+  const { nonce, fingerprint, identity } = proof;
   const signed = [link, offer.nonce, offer.fingerprint, nonce, fingerprint];
   if (!verifySignature(identity, signature, ANSWER, ...signed)) throw unverified(name);
-  return { nonce, fingerprint, identity, capabilities };
+  return proof;
 }
 
 function prove(own: Own, signature: Buffer) {

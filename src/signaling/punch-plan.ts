@@ -15,7 +15,7 @@ export interface PunchStep {
   /** The most wanted first. Only clients know what they mean, but for `birthday`, which takes turns. */
   readonly strategies: readonly string[];
   /** Whose NAT's ports are predicted or searched for; undefined where it is neither's. */
-  readonly hard?: Role | undefined;
+  readonly hard?: Role | 'both' | undefined;
   /** How often it may be tried in all. */
   readonly tries: number;
 }

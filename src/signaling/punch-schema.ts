@@ -17,11 +17,11 @@ const number = z
 
 const plan = z.object({
   strategies: z.array(word).min(1).max(16).readonly(),
-  hard: z.enum(['subscriber', 'publisher']).optional(),
+  hard: z.enum(['subscriber', 'publisher', 'both']).optional(),
   tries: z.int().min(1).max(16),
 });
 
-/** From one client to the other, through the server, which cannot read it. */
+/** From one client to the other, through the server, which could read it, but cannot change it. */
 export const p2pMessage = z.object({
   type: z.literal('p2p_message'),
   link,

@@ -2,7 +2,15 @@ import type { Instant } from '../machine.ts';
 import { rateKey } from '../net/rate-limit.ts';
 import type { BirthdayTurns } from './birthday-turns.ts';
 import type { FromClient, FromServer } from './messages.ts';
-import { type PlanPunch, type PunchPlan, type PunchSide, type Role, UNKNOWN_SIDE } from './punch-plan.ts';
+import { isBurdensome, type Outcomes } from './outcomes.ts';
+import {
+  type PlanPunch,
+  type PunchPlan,
+  type PunchSide,
+  type PunchStep,
+  type Role,
+  UNKNOWN_SIDE,
+} from './punch-plan.ts';
 import type { Link, Session } from './records.ts';
 
 // All in milliseconds.
@@ -26,7 +34,15 @@ const STABLE_TIME = 60_000;
 /** How often a search begins a try anew because a side was away; after that, it counts. */
 const MAX_RESTARTS = 3;
 
+/** Ends of a search that say nothing of the networks. */
+const UNTRIED: ReadonlySet<string> = new Set(['refused', 'busy']);
+
 const NOTHING: PunchPlan = { steps: [], noWay: null };
+
+/** The step that has led to a path, and what the subscriber says of it. */
+interface Found extends Pick<FromClient<'p2p_result'>, 'strategy' | 'milliseconds'> {
+  readonly by: PunchStep;
+}
 
 /** What the parties are told. */
 export type PunchMessage = FromServer<'p2p_step' | 'p2p_go' | 'p2p_relay'>;
@@ -46,6 +62,8 @@ export interface PunchOutcome {
 export interface PunchContext {
   readonly planPunch: PlanPunch;
   readonly turns: BirthdayTurns;
+  /** Undefined where nothing is remembered. */
+  readonly outcomes: Outcomes | undefined;
   /** To both parties. */
   tell(link: Link, message: PunchMessage): void;
   /** Calls `wake` after that time, and not at the time asked for before. */
@@ -69,15 +87,22 @@ export class Punch {
   #phase: Phase = 'resting';
   /** Counts searches. */
   #search = 0;
-  /** Counts tries, through all searches; the first one of this search. */
+  /** Counts tries, through all searches. */
   #step = 0;
-  #firstStep = 0;
+  /** The steps of the plan to which the tries of this search belong. */
+  #tried: PunchStep[] = [];
+  /** What is tried, and what would be if nothing were known of this pair of networks. */
   #plan = NOTHING;
+  #naturalPlan = NOTHING;
+  /** Where both parties are, as far as the server can tell them apart. */
+  #networks: readonly string[] = [];
   /** Which step of the plan, and which try of it. */
   #index = 0;
   #attempt = 1;
   #restarts = 0;
   #looks = 0;
+  /** Whether a step that is a burden on networks was tried. */
+  #burdened = false;
   /** Who is ready, and who has reported. */
   readonly #armed = new Set<Role>();
   readonly #reported = new Set<Role>();
@@ -95,7 +120,8 @@ export class Punch {
   /** Begins a search. */
   begin(now: Instant): void {
     this.#search++;
-    this.#firstStep = this.#step + 1;
+    this.#tried = [];
+    this.#burdened = false;
     this.#restarts = 0;
     this.#looks = 0;
     this.#direct = false;
@@ -121,6 +147,8 @@ export class Punch {
     this.#armed.add(role);
     if (this.#armed.size < 2) return;
     this.#wait('going', TRYING_TIME, now);
+    const tried = this.#tried.at(-1);
+    this.#burdened ||= tried !== undefined && isBurdensome(tried);
     this.#tell({ type: 'p2p_go', link: this.link.id, step });
   }
 
@@ -128,8 +156,8 @@ export class Punch {
     const { step, result } = message;
     if (result === 'direct' && role === 'subscriber') {
       // It may have crossed with the next try. The subscriber decides which path is used, so that its word is enough.
-      if (this.#isSearching && step >= this.#firstStep && step <= this.#step)
-        this.#end('direct', now, message);
+      const tried = this.#tried[step - this.#step + this.#tried.length - 1];
+      if (this.#isSearching && tried) this.#end('direct', now, { ...message, by: tried });
       return;
     }
     if (!this.#isTrying || step !== this.#step || this.#reported.has(role)) return;
@@ -192,8 +220,11 @@ export class Punch {
 
   #choose(now: Instant): void {
     const { subscriber, publisher } = this.link;
-    const together = new Set(this.#addresses()).size === 1;
-    this.#plan = this.#context.planPunch(sideOf(subscriber), sideOf(publisher), together);
+    const { planPunch, outcomes } = this.#context;
+    this.#networks = [subscriber, publisher].map((party) => rateKey(party?.remoteAddress ?? ''));
+    const together = new Set(this.#networks).size === 1;
+    this.#naturalPlan = planPunch(sideOf(subscriber), sideOf(publisher), together);
+    this.#plan = outcomes?.adapt(this.#networks, this.#naturalPlan, now) ?? this.#naturalPlan;
     this.#index = 0;
     this.#attempt = 1;
     this.#try(now);
@@ -212,6 +243,7 @@ export class Punch {
     } else {
       this.#armed.clear();
       this.#reported.clear();
+      this.#tried.push(plan);
       this.#wait('arming', ARMING_TIME, now);
       const numbers = { search: this.#search, step: ++this.#step, attempt: this.#attempt };
       this.#tell({ type: 'p2p_step', link: link.id, ...numbers, plan });
@@ -229,14 +261,17 @@ export class Punch {
     this.#try(now);
   }
 
-  #end(outcome: string, now: Instant, said: Partial<FromClient<'p2p_result'>> = {}): void {
+  #end(outcome: string, now: Instant, found?: Found): void {
     const { id } = this.link;
-    this.#direct = outcome === 'direct';
+    this.#direct = found !== undefined;
+    if (found || (this.#burdened && !UNTRIED.has(outcome))) {
+      this.#context.outcomes?.remember(this.#networks, this.#naturalPlan, found?.by, now);
+    }
     this.#stop(now);
     if (!this.#direct) this.#tell({ type: 'p2p_relay', link: id, search: this.#search, reason: outcome });
     const planned = this.#plan.steps.flatMap(({ strategies }) => strategies);
-    const strategy = planned.find((one) => one === said.strategy);
-    this.#context.over({ link: id, outcome, strategy, milliseconds: said.milliseconds });
+    const strategy = planned.find((one) => one === found?.strategy);
+    this.#context.over({ link: id, outcome, strategy, milliseconds: found?.milliseconds });
   }
 
   /** Back to rest, whatever it was doing. */
@@ -249,20 +284,15 @@ export class Punch {
   /** Whether it may use these strategies now; if so, nobody else at the same addresses may. */
   #hasTurn(strategies: readonly string[]): boolean {
     if (this.#turn !== undefined || !strategies.includes('birthday')) return true;
-    const addresses = this.#addresses();
-    if (!this.#context.turns.take(addresses)) return false;
-    this.#turn = addresses;
+    if (!this.#context.turns.take(this.#networks)) return false;
+    this.#turn = this.#networks;
     return true;
   }
 
   #giveTurn(found: boolean, now: Instant): void {
-    if (this.#turn) this.#context.turns.release(this.#turn, found, now);
+    const { turns, outcomes } = this.#context;
+    if (this.#turn) turns.release(this.#turn, !found && outcomes !== undefined, now);
     this.#turn = undefined;
-  }
-
-  #addresses(): string[] {
-    const { subscriber, publisher } = this.link;
-    return [subscriber, publisher].map((party) => rateKey(party?.remoteAddress ?? ''));
   }
 
   #wait(phase: Phase, delay: number, now: Instant): void {

@@ -4,6 +4,7 @@ import { BirthdayTurns } from './birthday-turns.ts';
 import { Alarms, earliest } from './deadlines.ts';
 import type { HubOutput } from './hub-output.ts';
 import type { FromClient } from './messages.ts';
+import { Outcomes } from './outcomes.ts';
 import { Punch, type PunchContext, type PunchMessage, type PunchOutcome } from './punch.ts';
 import type { PlanPunch, Role } from './punch-plan.ts';
 import type { Link, Session } from './records.ts';
@@ -19,6 +20,7 @@ export type FromPuncher = FromClient<'p2p_message' | 'p2p_armed' | 'p2p_result' 
 /** What punches need of their hub. */
 export interface PunchesContext {
   readonly planPunch: PlanPunch;
+  readonly rememberOutcomes: boolean;
   readonly sessions: Sessions;
   emit(output: HubOutput): void;
 }
@@ -27,6 +29,7 @@ export interface PunchesContext {
 export class Punches implements PunchContext {
   readonly turns = new BirthdayTurns();
   readonly #context: PunchesContext;
+  readonly #outcomes = new Outcomes();
   readonly #punches = new Map<Link, Punch>();
   readonly #alarms = new Alarms<Punch>();
   readonly #messages = new RateLimiter(MESSAGES_PER_MINUTE);
@@ -42,6 +45,10 @@ export class Punches implements PunchContext {
 
   get planPunch(): PlanPunch {
     return this.#context.planPunch;
+  }
+
+  get outcomes(): Outcomes | undefined {
+    return this.#context.rememberOutcomes ? this.#outcomes : undefined;
   }
 
   /** Both parties have agreed to the link. */

@@ -347,7 +347,7 @@ describe('secrets and tokens', () => {
     const world = new SignalingWorld({ tokens: ['old'] });
     const client = await world.join({ token: 'old' });
     const limits = { ...world.hub.limits, sessions: 1 };
-    world.hub.reload({ limits, tokens: ['new'], direct: false });
+    world.hub.reload({ limits, tokens: ['new'], direct: false, rememberOutcomes: true });
     expect((await world.join({ token: 'old' })).of('fatal')).toHaveLength(1);
     expect((await world.join({ token: 'new' })).of('offline')[0]?.error.code).toBe('server_full');
     expect(await register(client)).toMatchObject({ type: 'registered' });

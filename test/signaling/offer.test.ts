@@ -17,18 +17,22 @@ const link = random.bytes(16);
 const common = { peerKey, link, name: 'my-game' };
 const subscriber = {
   ...common,
+  mode: 'auto' as const,
+  capabilities: ['direct'] as const,
   nonce: random.bytes(32),
   fingerprint: random.bytes(32),
   identity: identityOf(random.bytes(32)),
 };
 const publisher = {
   ...common,
+  mode: 'relay' as const,
+  capabilities: [],
   nonce: random.bytes(32),
   fingerprint: random.bytes(32),
   identity: identityOf(random.bytes(32)),
 };
 
-const offered = createOffer({ ...subscriber, mode: 'auto', keyId: 3 });
+const offered = createOffer({ ...subscriber, keyId: 3 });
 const offer = verifyOffer({ ...common, ...offered });
 const answered = createAnswer({ ...publisher, offer });
 
@@ -59,7 +63,7 @@ describe('an offer', () => {
     expect(offer).toEqual({
       mode: 'auto',
       keyId: 3,
-      capabilities: [],
+      capabilities: ['direct'],
       nonce: subscriber.nonce,
       fingerprint: subscriber.fingerprint,
       identity: subscriber.identity.publicKey,
@@ -148,6 +152,7 @@ describe('an answer', () => {
 
   it('says who the publisher is', () => {
     expect(verifyAnswer(received)).toEqual({
+      mode: 'relay',
       capabilities: [],
       nonce: publisher.nonce,
       fingerprint: publisher.fingerprint,
@@ -165,7 +170,7 @@ describe('an answer', () => {
   });
 
   it('is refused for another offer, another link and another key', () => {
-    const another = createOffer({ ...subscriber, nonce: random.bytes(32), mode: 'auto', keyId: 3 });
+    const another = createOffer({ ...subscriber, nonce: random.bytes(32), keyId: 3 });
     expect(thrownBy(() => verifyAnswer({ ...received, offer: another.offer })).code).toBe('peer_unverified');
     expect(thrownBy(() => verifyAnswer({ ...received, link: random.bytes(16) })).code).toBe(
       'peer_unverified',

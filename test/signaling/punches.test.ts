@@ -297,6 +297,92 @@ describe('a birthday search', () => {
   });
 });
 
+describe('what came of a search', () => {
+  const HOUR = 3_600_000;
+  const home = ['198.51.100.1', '203.0.113.1'] as const;
+
+  it('in vain is not tried again in that way for an hour, on no link between the two networks', async () => {
+    const world = new SignalingWorld({ planPunch: planOf(exchange, birthday) });
+    const first = await PunchingPair.meet(world, { nats, name: 'a', addresses: home });
+    await failAll(first);
+    expect(first.outcomes).toEqual(['exhausted']);
+    const second = await PunchingPair.meet(world, { nats, name: 'b', addresses: [home[1], home[0]] });
+    await failAll(second);
+    expect(second.subscriber.tries).toEqual(['host 1']);
+    expect(second.subscriber.heard.at(-1)).toMatchObject({ type: 'p2p_relay', reason: 'exhausted' });
+    const elsewhere = await PunchingPair.meet(world, {
+      nats,
+      name: 'c',
+      addresses: [home[0], '203.0.113.2'],
+    });
+    await world.advance(61_000);
+    await failAll(elsewhere);
+    expect(elsewhere.subscriber.tries).toContain('birthday 2');
+    await world.advance(HOUR);
+    second.subscriber.again();
+    await world.advance(10);
+    await failAll(second);
+    expect(second.subscriber.tries).toEqual(['host 1', 'host 1', 'birthday 1', 'birthday 2']);
+  });
+
+  it('that was never told to go, was busy or refused is no outcome', async () => {
+    const world = new SignalingWorld({ planPunch: planOf(birthday) });
+    const pair = await PunchingPair.meet(world, { nats });
+    pair.publisher.report('failed');
+    await world.advance(10);
+    pair.publisher.report('failed');
+    await world.advance(62_000);
+    expect(pair.outcomes).toEqual(['exhausted']);
+    pair.subscriber.again();
+    await world.advance(1_100);
+    expect(pair.subscriber.tries).toEqual(['birthday 1', 'birthday 2', 'birthday 1']);
+    await pair.arm();
+    pair.publisher.report('refused');
+    await world.advance(62_000);
+    pair.subscriber.again();
+    await world.advance(2_100);
+    expect(pair.subscriber.tries).toHaveLength(4);
+  });
+
+  it('with success is tried first the next time', async () => {
+    const world = new SignalingWorld({ planPunch: planOf(exchange, bracket) });
+    const pair = await PunchingPair.meet(world, { nats });
+    pair.subscriber.report('failed');
+    await world.advance(10);
+    await pair.arm();
+    // It has crossed with the try after it.
+    pair.publisher.report('failed');
+    await world.advance(3_100);
+    expect(pair.subscriber.tries).toEqual(['host 1', 'bracket 1', 'bracket 2']);
+    pair.subscriber.report('direct', 2);
+    await world.advance(62_000);
+    pair.subscriber.again();
+    await world.advance(10);
+    expect(pair.subscriber.tries.at(-1)).toBe('bracket 1');
+    await failAll(pair);
+    expect(pair.subscriber.tries.at(-1)).toBe('host 1');
+  });
+
+  it('is not remembered where the server is told so, and no address rests', async () => {
+    const world = new SignalingWorld({ planPunch: planOf(birthday), rememberOutcomes: false });
+    for (const name of ['a', 'b', 'c']) {
+      const pair = await PunchingPair.meet(world, { nats, name, addresses: home });
+      await failAll(pair);
+      expect(pair.subscriber.tries).toEqual(['birthday 1', 'birthday 2']);
+    }
+  });
+
+  it('is forgotten by a server that is told to remember none from now on', async () => {
+    const world = new SignalingWorld({ planPunch: planOf(birthday) });
+    await failAll(await PunchingPair.meet(world, { nats, name: 'a', addresses: home }));
+    const { limits, direct } = world.hub;
+    world.input((hub) => hub.reload({ limits, direct, tokens: [], rememberOutcomes: false }));
+    await world.advance(61_000);
+    const pair = await PunchingPair.meet(world, { nats, name: 'b', addresses: home });
+    expect(pair.subscriber.tries).toEqual(['birthday 1']);
+  });
+});
+
 describe('a side that is away', () => {
   it('finds the try begun anew when it is back', async () => {
     const pair = await begin(planOf(bracket));

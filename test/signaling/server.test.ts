@@ -39,6 +39,7 @@ async function serve(secure: boolean, limits: Partial<ServerLimits> = {}) {
     limits: { ...defaultLimits, ...limits },
     tokens: ['hunter2'],
     direct: true,
+    rememberOutcomes: true,
     version: 'test',
     registry: new MemoryRegistry(),
     planPunch,

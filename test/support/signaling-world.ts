@@ -43,6 +43,7 @@ export class SignalingWorld {
     this.hub = new SignalingHub({
       tokens: [],
       direct: true,
+      rememberOutcomes: true,
       version: 'test',
       planPunch,
       ...policy,
