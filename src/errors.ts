@@ -78,10 +78,6 @@ export const catalogue = {
     'refusing an unencrypted connection to {host}',
     'Use wss://. If a reverse proxy or a VPN encrypts it already, add --insecure.',
   ),
-  direct_unavailable: usage(
-    'this version cannot connect directly',
-    "Use mode 'auto' or 'relay'; the server cannot read relayed traffic.",
-  ),
   auth_failed: authentication(
     'the server did not accept the token',
     'Check --token or UNDERPASS_TOKEN with whoever runs the server.',
@@ -127,6 +123,13 @@ export const catalogue = {
     ...network(
       'the server {host} does not answer STUN',
       'Name another STUN server with --stun host:port; the operator can open 3478/udp and 3479/udp.',
+    ),
+    retry: false,
+  },
+  direct_unavailable: {
+    ...network(
+      "'{name}' cannot be reached directly ({reason})",
+      "Use mode 'auto': it relays what cannot go directly, and the server cannot read it.",
     ),
     retry: false,
   },
@@ -211,7 +214,7 @@ export function isErrorCode(code: string): code is ErrorCode {
 }
 
 function fill(template: string, details: ErrorDetails): string {
-  return template.replace(/\{(\w+)\}/g, (slot, key: string) => printable(String(details[key] ?? slot)));
+  return template.replace(/\{(\w+)\}/g, (_, key: string) => printable(String(details[key] ?? 'unknown')));
 }
 
 /** Details can come from a peer: no control or bidirectional characters reach a terminal, and no novel. */

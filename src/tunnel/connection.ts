@@ -1,8 +1,8 @@
+import { type Certificate, createLinkCertificate } from '../certificate.ts';
 import { asUnderpassError, UnderpassError } from '../errors.ts';
 import type { Identity } from '../identity.ts';
 import type { Logger } from '../log.ts';
-import type { NatVerdict } from '../nat/behaviour.ts';
-import { type NatReport, verdictOf } from '../nat/report.ts';
+import type { NatReport } from '../nat/report.ts';
 import {
   formatAddress,
   parseServerAddress,
@@ -13,13 +13,16 @@ import {
 import type { Runtime } from '../net/runtime.ts';
 import { type Trust, trustOf } from '../net/trust.ts';
 import { connectWebSocket, type OpenWebSocket } from '../net/websocket-client.ts';
+import { loadQuiche, type Quiche } from '../quic/binding.ts';
 import { RelayClient } from '../relay/client.ts';
 import { SignalingClient, type ToldLimits } from '../signaling/client.ts';
 import { defaultLimits } from '../signaling/limits.ts';
 import type { FromServer, StunGreeting } from '../signaling/messages.ts';
+import type { SealedMessage } from '../signaling/peer-message.ts';
 import { VERSION } from '../version.ts';
 import type { ClientOptions } from './api.ts';
 import { NatWatch } from './nat-watch.ts';
+import type { Standpoint } from './standpoint.ts';
 import type { Store } from './store.ts';
 import { namedStunServer, ownStunServer } from './stun-servers.ts';
 
@@ -41,6 +44,17 @@ export interface Tenant {
   onNat(report: NatReport): void;
 }
 
+/** A link that looks for a direct path, as the connection it was made through sees it. */
+export interface LinkListener {
+  onPeerMessage(message: SealedMessage): void;
+  onPunchStep(step: FromServer<'p2p_step'>): void;
+  onPunchGo(step: number): void;
+  onPunchRelay(search: number, reason: string): void;
+  onStandpoint(standpoint: Standpoint): void;
+  /** The connection was built again, and the server knows the link yet. */
+  onOnline(): void;
+}
+
 const DATA_CONNECT_TIMEOUT = 10_000;
 
 /** The connection to one server that all tunnels of a client share: signaling, and the data connection when there is a link. */
@@ -57,7 +71,13 @@ export class Connection {
   readonly #stun: readonly StunAddress[];
   readonly #nat: NatWatch;
   readonly #tenants = new Set<Tenant>();
+  /** By link id. */
+  readonly #links = new Map<string, LinkListener>();
+  #turn: LinkListener | undefined;
   #identity: Identity | undefined;
+  #quiche: Quiche | undefined;
+  /** Made ahead: the first one takes as long as several round trips. */
+  #certificate: Promise<Certificate> | undefined;
   #signaling: SignalingClient | undefined;
   #limits: ToldLimits = defaultLimits;
   /** Where the server says it answers STUN, and, as text, which of that is watched. */
@@ -80,7 +100,9 @@ export class Connection {
       runtime,
       log: log.scope('nat'),
       portMapping: options.portMapping ?? true,
-      onReport: (report) => this.#onNat(report),
+      lanAddresses: this.lanAddresses,
+      onReport: (report) => this.#tell((tenant) => tenant.onNat(report)),
+      onStandpoint: (standpoint) => this.#onStandpoint(standpoint),
     });
     this.relay = new RelayClient({ runtime, connect: () => this.#connectData() });
   }
@@ -105,10 +127,26 @@ export class Connection {
     return this.#limits.streams_per_link;
   }
 
-  /** What the server may know of our network, as far as it is known. */
-  get nat(): NatVerdict | undefined {
-    const { report } = this.#nat;
-    return report && verdictOf(report);
+  /** Where this client stands in its network, as far as it is known. */
+  get standpoint(): Standpoint | undefined {
+    return this.#nat.standpoint;
+  }
+
+  /** Whether peers may be told addresses of this network. */
+  get lanAddresses(): boolean {
+    return this.#options.lanAddresses ?? true;
+  }
+
+  /** What direct paths need; undefined where there is none for this platform. Known before the first tenant is told anything. */
+  get quiche(): Quiche | undefined {
+    return this.#quiche;
+  }
+
+  /** A certificate for a new link. */
+  takeCertificate(): Promise<Certificate> {
+    const ready = this.#certificate ?? createLinkCertificate();
+    this.#certificate = undefined;
+    return ready;
   }
 
   /** Whether what is lost is built again. */
@@ -135,6 +173,25 @@ export class Connection {
     this.#tenants.delete(tenant);
   }
 
+  /** From now on `listener` hears what concerns the link with this id. */
+  listen(link: string, listener: LinkListener): void {
+    this.#links.set(link, listener);
+  }
+
+  unlisten(link: string): void {
+    this.#links.delete(link);
+  }
+
+  /** Whether this link may send as much as a birthday search does: one at a time may, until `giveTurn`. */
+  takeTurn(listener: LinkListener): boolean {
+    this.#turn ??= listener;
+    return this.#turn === listener;
+  }
+
+  giveTurn(listener: LinkListener): void {
+    if (this.#turn === listener) this.#turn = undefined;
+  }
+
   /** Resolves when the router has its port back, too. */
   async close(): Promise<void> {
     this.#end(new UnderpassError('server_lost'));
@@ -143,7 +200,10 @@ export class Connection {
 
   async #start(): Promise<void> {
     try {
-      this.#identity = await this.store.identity(this.server);
+      const [identity, quic] = await Promise.all([this.store.identity(this.server), loadQuiche()]);
+      this.#identity = identity;
+      if (quic.available) this.#quiche = quic.quiche;
+      else this.log.warn('no direct paths', { problem: quic.problem });
     } catch (error) {
       this.#end(asUnderpassError(error));
     }
@@ -160,8 +220,9 @@ export class Connection {
           this.#limits = limits;
           this.#greeted = stun;
           this.log.info('connected', { server: this.server, resumed });
-          if (this.nat !== undefined) this.signaling.reportNat(this.nat);
+          this.#reportNat();
           this.#tell((tenant) => tenant.onOnline(resumed));
+          if (resumed) for (const link of [...this.#links.values()]) link.onOnline();
           this.#watchNat();
         },
         onOffline: (error, retryInMs) => {
@@ -173,12 +234,22 @@ export class Connection {
         onOffer: (offer) => this.#onOffer(offer),
         // A link that is up hears it from its own stream, and sooner.
         onLinkClosed: (link, code) => {
-          this.relay.abandon(Buffer.from(link, 'base64url'), new UnderpassError(code ?? 'peer_lost'));
+          this.relay.abandon(
+            Buffer.from(link, 'base64url'),
+            new UnderpassError(code ?? 'peer_lost', { problem: 'the other side says so' }),
+          );
         },
         onReplaced: (name) => this.#publisherOf(name)?.onReplaced(),
+        onPeerMessage: (link, message) => this.#links.get(link)?.onPeerMessage(message),
+        onPunchStep: (step) => this.#links.get(step.link)?.onPunchStep(step),
+        onPunchGo: (link, step) => this.#links.get(link)?.onPunchGo(step),
+        onPunchRelay: (link, search, reason) => this.#links.get(link)?.onPunchRelay(search, reason),
       },
     });
     this.#signaling.start();
+    this.#certificate = createLinkCertificate();
+    // Whoever takes it hears of a failure.
+    this.#certificate.catch(() => undefined);
   }
 
   /** There was no tunnel yet that cared, the server has moved its STUN ports, or all had been cut off. */
@@ -195,9 +266,14 @@ export class Connection {
     });
   }
 
-  #onNat(report: NatReport): void {
-    if (this.online) this.signaling.reportNat(verdictOf(report));
-    this.#tell((tenant) => tenant.onNat(report));
+  #onStandpoint(standpoint: Standpoint): void {
+    this.#reportNat();
+    for (const link of [...this.#links.values()]) link.onStandpoint(standpoint);
+  }
+
+  #reportNat(): void {
+    const { standpoint } = this;
+    if (this.online && standpoint) this.signaling.reportNat(standpoint.measured.verdict, this.lanAddresses);
   }
 
   #onOffer(offer: FromServer<'p2p_offer'>): void {

@@ -1,6 +1,26 @@
 import type { ErrorCode } from '../errors.ts';
 import type { NatReport } from '../nat/report.ts';
 
+/**
+ * The active path of a link changed, or the reason for which it is relayed. `peer` (publisher) is a link's short name, `target`
+ * (subscriber) the tunnel's.
+ */
+export interface PathEvent {
+  readonly event: 'path';
+  readonly target?: string;
+  readonly peer?: string;
+  readonly kind: 'relayed' | 'direct';
+  /** How a direct path was found: `host`, `hairpin`, `ipv6`, `mapped`, `open`, `direct`, `bracket`, `extrapolate`, `sweep` or `birthday`. */
+  readonly strategy: string | null;
+  /** The peer's address on a direct path, `host:port`. */
+  readonly remote: string | null;
+  readonly rtt_ms: number | null;
+  /** Until a direct path could be used: from when the two met, or from the begin of a later search. */
+  readonly elapsed_ms: number | null;
+  /** Why it is relayed: `searching`, `unpredictable`, `udp-blocked` and so on; the README has them all. */
+  readonly reason: string | null;
+}
+
 /** What a publisher or subscriber has to say. `--json` prints these as they are, with a `time` beside them. */
 export type TunnelEvent =
   /** The name is registered; friends can connect. Again after each reconnect. */
@@ -9,14 +29,7 @@ export type TunnelEvent =
   | { readonly event: 'ready'; readonly role: 'subscriber'; readonly target: string; readonly listen: string }
   /** Nobody publishes the target yet; it connects as soon as somebody does. */
   | { readonly event: 'waiting'; readonly target: string }
-  /** The active path of a link changed. `peer` (publisher) is a link's short name, `target` (subscriber) the tunnel's. */
-  | {
-      readonly event: 'path';
-      readonly target?: string;
-      readonly peer?: string;
-      readonly kind: 'relayed' | 'direct';
-      readonly rtt_ms: number | null;
-    }
+  | PathEvent
   /** What network this machine is in; again when that changes. Never waited for. */
   | ({ readonly event: 'nat' } & NatReport)
   /** A subscriber came or went. `identity` is the fingerprint of its key, `address` a claim of the server. */

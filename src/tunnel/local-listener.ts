@@ -56,7 +56,8 @@ export class LocalListener {
     this.#server.close();
     for (const [socket, timer] of this.#held) {
       timer.cancel();
-      socket.destroy();
+      // An end would look as if the service had answered with nothing.
+      socket.resetAndDestroy();
     }
     this.#held.clear();
   }

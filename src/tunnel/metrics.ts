@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { listenError } from '../net/listen-error.ts';
+import { STRATEGIES } from '../punch/strategies.ts';
 
 /** What a server has at the moment. */
 export interface Counts {
@@ -18,11 +19,23 @@ export interface MetricSources {
   stunAnswers(): number;
 }
 
+/** What became of one search for a direct path. */
+export interface Search {
+  /** `direct`, or why the link stays relayed. */
+  readonly outcome: string;
+  readonly strategy: string | undefined;
+  /** How long it took, as the client says. */
+  readonly milliseconds: number | undefined;
+}
+
 /** A server's figures, in Prometheus' words. Tunnel names are not labels: anybody can make as many as they like. */
 export class Metrics {
   readonly #registry = new Registry();
   /** By direction and number of the token. Plain numbers: it is counted for every chunk. */
   readonly #relayed = { up: new Map<number, number>(), down: new Map<number, number>() };
+  readonly #searches: Counter<'outcome' | 'strategy'>;
+  readonly #timeToDirect: Histogram<'strategy'>;
+  readonly #directBytes: Counter<'direction'>;
   readonly #errors: Counter<'code'>;
   #http: Server | undefined;
 
@@ -69,6 +82,25 @@ export class Metrics {
         }
       },
     });
+    this.#searches = new Counter({
+      name: 'underpass_searches_total',
+      help: 'Searches for a direct path that are over, by what became of them.',
+      labelNames: ['outcome', 'strategy'],
+      registers,
+    });
+    this.#timeToDirect = new Histogram({
+      name: 'underpass_time_to_direct_client_reported_seconds',
+      help: 'How long it took to find a direct path, as clients say.',
+      labelNames: ['strategy'],
+      buckets: TIMES_TO_DIRECT,
+      registers,
+    });
+    this.#directBytes = new Counter({
+      name: 'underpass_direct_bytes_client_reported_total',
+      help: 'Bytes on direct paths, as clients say: nobody can check it, and nothing is limited by it.',
+      labelNames: ['direction'],
+      registers,
+    });
     this.#errors = new Counter({
       name: 'underpass_errors_total',
       help: 'Errors that clients were told, by code.',
@@ -80,6 +112,19 @@ export class Metrics {
   relayed(direction: 'up' | 'down', token: number, bytes: number): void {
     const totals = this.#relayed[direction];
     totals.set(token, (totals.get(token) ?? 0) + bytes);
+  }
+
+  /** Words that are not known, which a client or a newer plan may have chosen, count as `other`. */
+  searched({ outcome, strategy, milliseconds }: Search): void {
+    const by = strategy === undefined ? 'none' : oneOf(STRATEGIES, strategy);
+    this.#searches.inc({ outcome: oneOf(OUTCOMES, outcome), strategy: by });
+    if (outcome === 'direct' && milliseconds !== undefined) {
+      this.#timeToDirect.observe({ strategy: by }, milliseconds / 1000);
+    }
+  }
+
+  direct(direction: 'up' | 'down', bytes: number): void {
+    this.#directBytes.inc({ direction }, bytes);
   }
 
   failed(code: string): void {
@@ -122,3 +167,22 @@ const GAUGES: readonly (readonly [keyof Counts, string])[] = [
   ['tunnels', 'Names published.'],
   ['links', 'Links relayed.'],
 ];
+
+/** In seconds: from one network to a long birthday search, whose 12 s have a limit of their own. */
+const TIMES_TO_DIRECT = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 12, 30];
+
+const OUTCOMES = [
+  'direct',
+  'unpredictable',
+  'unmeasured',
+  'udp-blocked',
+  'no-hairpin',
+  'exhausted',
+  'busy',
+  'refused',
+];
+
+/** Labels have few values, whatever is said. */
+function oneOf(known: readonly string[], word: string): string {
+  return known.includes(word) ? word : 'other';
+}

@@ -1,25 +1,38 @@
 import { asUnderpassError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { measure, type NamedServer } from '../nat/client.ts';
+import { type KeepMappingOptions, keepMapping } from '../nat/mapping-keeper-client.ts';
 import type { PortMapper } from '../nat/port-mapping/client.ts';
 import { type Findings, type NatReport, type PortMapping, reportOf } from '../nat/report.ts';
+import { localInterfaces } from '../net/interfaces.ts';
+import { scopeOf } from '../net/ip.ts';
 import { NetworkMonitor, networkSnapshot } from '../net/network-monitor.ts';
 import type { Runtime, Timer } from '../net/runtime.ts';
+import { SharedSocket, type SocketShare } from '../net/shared-socket.ts';
 import { type DatagramSocket, UdpSocket } from '../net/udp-socket.ts';
 import { findRouter } from './port-forwarding.ts';
+import { type Standpoint, standpointOf } from './standpoint.ts';
 import { remoteEndpoint } from './stun-servers.ts';
 
-/** How often the network is measured though nothing seems to have changed, and where UDP did not work, in milliseconds. */
+/**
+ * How often the network is measured though nothing seems to have changed, in milliseconds; and where UDP did not work, soon at first,
+ * because a busy machine can look like that.
+ */
 const MEASURE_INTERVAL = 300_000;
-const BLOCKED_INTERVAL = 60_000;
+const FIRST_BLOCKED_INTERVAL = 3_000;
+const LAST_BLOCKED_INTERVAL = 60_000;
 
 export interface NatWatchOptions {
   readonly runtime: Runtime;
   readonly log: Logger;
   /** Whether the router is asked to forward the port. */
   readonly portMapping: boolean;
+  /** Whether peers may learn addresses that are not public. */
+  readonly lanAddresses: boolean;
   /** There is something new to say. */
   readonly onReport: (report: NatReport) => void;
+  /** More is known of where this client stands, or it stands elsewhere: its sockets are other ones then. */
+  readonly onStandpoint: (standpoint: Standpoint) => void;
 }
 
 /** Who is to be asked, in the order of trust; asked again before each measurement. */
@@ -35,17 +48,24 @@ export class NatWatch {
   readonly #ending = new AbortController();
   #source: StunServerSource | undefined;
   #servers: readonly NamedServer[] = [];
-  #socket: DatagramSocket | undefined;
+  /** What is measured, and shared with every link. */
+  #main: Held | undefined;
+  /** Where there is IPv6. Nothing has to be measured on it: there is no NAT, only firewalls. */
+  #ipv6: Held | undefined;
   #mapper: PortMapper | undefined;
   #givenBack: Promise<unknown> = Promise.resolve();
   /** The socket whose port the router is asked to forward. */
-  #forwarded: DatagramSocket | undefined;
+  #forwarded: SharedSocket | undefined;
   #findings: Findings | undefined;
+  /** The findings are all that there will be, and not only what punching needs. */
+  #isComplete = false;
   #mapping: PortMapping | undefined;
   #report: NatReport | undefined;
+  #standpoint: Standpoint | undefined;
   /** A measurement is running; whether another has to follow, on a fresh socket or not. */
   #running = false;
   #again: 'same' | 'fresh' | undefined;
+  #blockedInterval = FIRST_BLOCKED_INTERVAL;
   #timer: Timer | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -66,13 +86,18 @@ export class NatWatch {
     return this.#report;
   }
 
+  /** The newest, which is there sooner than a report; undefined again while a fresh socket is measured. */
+  get standpoint(): Standpoint | undefined {
+    return this.#standpoint;
+  }
+
   /** Begins, or goes on with other servers. */
   watch(source: StunServerSource): void {
     this.#source = source;
     this.#measure('same');
   }
 
-  /** Gives the port back to the router and closes the socket. Never rejects. */
+  /** Gives the port back to the router, and its part in the sockets. Never rejects. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -86,7 +111,7 @@ export class NatWatch {
     this.#ending.abort();
     this.#monitor.stop();
     this.#timer?.cancel();
-    this.#socket?.close();
+    this.#letGo();
     this.#giveBack();
     await this.#givenBack;
   }
@@ -117,8 +142,9 @@ export class NatWatch {
       this.#measure(again);
       return;
     }
-    const works = this.#socket !== undefined && !this.#report?.udp_blocked;
-    const delay = works ? MEASURE_INTERVAL : BLOCKED_INTERVAL;
+    const works = this.#main !== undefined && !this.#report?.udp_blocked;
+    const delay = works ? MEASURE_INTERVAL : this.#blockedInterval;
+    this.#blockedInterval = works ? FIRST_BLOCKED_INTERVAL : Math.min(2 * delay, LAST_BLOCKED_INTERVAL);
     this.#timer = this.#options.runtime.setTimer(delay, () => this.#measure('same'));
   }
 
@@ -128,38 +154,84 @@ export class NatWatch {
     if (this.#over || this.#servers.length === 0) return;
     // It compares the ways to the servers, too, so that they have to be known.
     this.#monitor.start();
-    if (kind === 'fresh') {
-      this.#socket?.close();
-      this.#socket = undefined;
-    }
-    const given = this.#socket ?? (await UdpSocket.open({ family: 4 }));
-    this.#socket = given;
+    if (kind === 'fresh') this.#letGo();
+    this.#main ??= new Held(await openShared(4));
+    this.#ipv6 ??= await this.#holdIpv6();
+    const { socket: main } = this.#main;
     if (this.#over) {
-      given.close();
+      this.#letGo();
       return;
     }
     // In the background: a router takes its time.
-    void this.#forward(given);
-    const { signal } = this.#ending;
+    void this.#forward(main);
+    const opened = new Map<DatagramSocket, SharedSocket>();
+    const share = (socket: SharedSocket) => {
+      const one = socket.share();
+      opened.set(one, socket);
+      return one;
+    };
     const { findings, socket } = await measure({
       servers: this.#servers,
-      socket: given,
+      socket: share(main),
+      open: async (family) => share(await openShared(family)),
       runtime,
       log,
-      signal,
+      signal: this.#ending.signal,
+      onEarly: (early, measured) => {
+        // What is known from before is more than that.
+        if (this.#findings === undefined) this.#found(early, opened.get(measured), false);
+      },
     });
-    if (this.#over) {
-      socket.close();
-      return;
+    this.#found(findings, opened.get(socket), true);
+    socket.close();
+  }
+
+  /** An address of IPv6 does not say that sockets of it can be had. */
+  async #holdIpv6(): Promise<Held | undefined> {
+    if (!hasIpv6()) return undefined;
+    try {
+      return new Held(await openShared(6));
+    } catch (error) {
+      this.#options.log.debug('no IPv6', { problem: asUnderpassError(error).message });
+      return undefined;
     }
-    this.#socket = socket;
+  }
+
+  /** @param measured what the findings are about: the main socket, or one that is to take its place */
+  #found(findings: Findings, measured: SharedSocket | undefined, isComplete: boolean): void {
+    if (this.#over || measured === undefined) return;
+    if (this.#main?.socket !== measured) {
+      this.#main?.letGo();
+      this.#main = new Held(measured);
+    }
     this.#findings = findings;
+    this.#isComplete = isComplete;
     this.#say();
-    void this.#forward(socket);
+    if (isComplete) this.#keep(this.#main);
+    void this.#forward(measured);
+  }
+
+  /** The mapping that peers are told of has to be there when they come. */
+  #keep(main: Held): void {
+    const { stun: server, reflexive } = this.#standpoint?.measured ?? {};
+    if (server === undefined || reflexive === undefined) return;
+    const measure = () => this.#measure('same');
+    const { runtime } = this.#options;
+    main.keep({ server, reflexive, runtime, onMoved: measure, onSilent: measure });
+  }
+
+  #letGo(): void {
+    this.#main?.letGo();
+    this.#ipv6?.letGo();
+    this.#main = undefined;
+    this.#ipv6 = undefined;
+    // That was about sockets which are gone.
+    this.#findings = undefined;
+    this.#standpoint = undefined;
   }
 
   /** Has the router forward the socket's port, and no longer another one's. */
-  async #forward(socket: DatagramSocket): Promise<void> {
+  async #forward(socket: SharedSocket): Promise<void> {
     const { runtime, log, portMapping } = this.#options;
     if (!portMapping || this.#forwarded === socket) return;
     this.#forwarded = socket;
@@ -191,10 +263,58 @@ export class NatWatch {
       this.#findings,
       this.#mapper && { mapping: this.#mapping, refusal: this.#mapper.refusal },
     );
+    this.#stand(report);
+    // Half a story would only have to be told again.
+    if (!this.#isComplete) return;
     const isNews = this.#report === undefined || essence(report) !== essence(this.#report);
     this.#report = report;
     if (isNews) this.#options.onReport(report);
   }
+
+  #stand(report: NatReport): void {
+    const { lanAddresses, onStandpoint } = this.#options;
+    if (this.#main === undefined || this.#findings === undefined) return;
+    const sockets = { 4: this.#main.socket, ...(this.#ipv6 && { 6: this.#ipv6.socket }) };
+    const standpoint = standpointOf({
+      ...{ sockets, findings: this.#findings, report, servers: this.#servers },
+      lanAddresses,
+    });
+    this.#standpoint = standpoint;
+    onStandpoint(standpoint);
+  }
+}
+
+/** A socket that stays open for as long as the watch wants it, whoever else uses it. */
+class Held {
+  readonly socket: SharedSocket;
+  readonly #share: SocketShare;
+  #keeper: ReturnType<typeof keepMapping> | undefined;
+
+  constructor(socket: SharedSocket) {
+    this.socket = socket;
+    this.#share = socket.share();
+  }
+
+  /** Keeps its mapping alive, in place of what was kept before. */
+  keep(options: Omit<KeepMappingOptions, 'socket'>): void {
+    this.#keeper?.stop();
+    this.#keeper = keepMapping({ ...options, socket: this.#share });
+  }
+
+  letGo(): void {
+    this.#keeper?.stop();
+    this.#share.close();
+  }
+}
+
+async function openShared(family: 4 | 6): Promise<SharedSocket> {
+  return new SharedSocket(await UdpSocket.open({ family }));
+}
+
+function hasIpv6(): boolean {
+  return localInterfaces().some(
+    ({ address, family, deadEnd }) => family === 6 && !deadEnd && scopeOf(address) === 'global',
+  );
 }
 
 /** A report without what differs each time: how long things took, and where a range of ports is estimated to be. */

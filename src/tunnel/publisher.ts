@@ -100,9 +100,9 @@ export class Publisher extends BaseTunnel implements Tenant {
     this.#registered = false;
     try {
       const secrets = [{ key_id: 0, hash: secretHash(this.#key) }];
-      const { signaling } = this.#connection;
+      const { signaling, standpoint, lanAddresses } = this.#connection;
       this.#claimed = true;
-      await signaling.register(this.publishes, secrets, this.#connection.nat);
+      await signaling.register(this.publishes, secrets, standpoint?.measured.verdict, lanAddresses);
       this.#registered = true;
       this.#announce();
     } catch (thrown) {
@@ -125,20 +125,31 @@ export class Publisher extends BaseTunnel implements Tenant {
     let joined: { peer: string; identity: string; address: string } | undefined;
     this.#links.set(id, undefined);
     try {
-      const { link, identity } = await acceptLink(this.#connection, message, peerKey(key), {
-        onChannel: (accept) => this.#service.serve(accept),
-        onClose: () => {
-          this.#links.delete(id);
-          if (joined !== undefined) this.emit({ event: 'peer', action: 'left', name, ...joined });
+      const { mode = 'auto' } = this.#options;
+      const { link, identity } = await acceptLink(
+        this.#connection,
+        message,
+        { peerKey: peerKey(key), mode },
+        {
+          onChannel: (accept) => this.#service.serve(accept),
+          onPath: (path) => {
+            if (joined !== undefined) this.emitPath({ peer }, path);
+          },
+          onRelayLost: () => {},
+          onTrouble: (error) => this.complain(error),
+          onClose: () => {
+            this.#links.delete(id);
+            if (joined !== undefined) this.emit({ event: 'peer', action: 'left', name, ...joined });
+          },
         },
-      });
+      );
       if (this.over) return link.close();
       // It can end in the moment between being up and being known here; `onClose` has forgotten it then.
       if (link.closed) return;
       this.#links.set(id, link);
       joined = { peer, identity: identityFingerprint(identity), address };
       this.emit({ event: 'peer', action: 'joined', name, ...joined });
-      this.emitPath({ peer }, link);
+      if (link.path !== undefined) this.emitPath({ peer }, link.path);
     } catch (thrown) {
       this.#links.delete(id);
       const error = withName(asUnderpassError(thrown), name);

@@ -10,8 +10,10 @@ import { CIPHERS } from '../net/ciphers.ts';
 import { parseTrustedProxies } from '../net/client-address.ts';
 import { systemRuntime } from '../net/runtime.ts';
 import { WebSocketListener, type WebSocketRoute } from '../net/websocket-server.ts';
+import { planPunch } from '../punch/strategy.ts';
 import { type RelayLink, RelayServer, type Usage } from '../relay/server.ts';
 import type { LinkOpen } from '../signaling/hub-output.ts';
+import type { PunchOutcome } from '../signaling/punch.ts';
 import { MemoryRegistry } from '../signaling/registry.ts';
 import { SignalingServer } from '../signaling/server.ts';
 import { VERSION } from '../version.ts';
@@ -68,12 +70,15 @@ class Server implements RunningServer {
       ...policyOf(config),
       version: VERSION,
       registry: new MemoryRegistry(),
+      planPunch,
       runtime: systemRuntime,
       log: logger.scope('signaling'),
       hooks: {
         onLinkOpen: (link) => this.#onLinkOpen(link),
         onLinkClosed: (link) => this.#relay.closeLink(idOf(link)),
         onSessionClosed: (session) => this.#relay.detach(session),
+        onPunched: (outcome) => this.#onPunched(outcome),
+        onDirectBytes: (direction, bytes) => this.#metrics.direct(direction, bytes),
         onFailure: (error) => this.#onFailure(error),
       },
     });
@@ -209,6 +214,12 @@ class Server implements RunningServer {
     if (this.#relay.linkCount === 0) this.#onQuiet?.();
   }
 
+  #onPunched(outcome: PunchOutcome): void {
+    this.#metrics.searched(outcome);
+    const { outcome: result, strategy, milliseconds } = outcome;
+    this.#log.debug('search over', { result, strategy, milliseconds });
+  }
+
   #onFailure({ code, message }: UnderpassError): void {
     this.#metrics.failed(code);
     this.#log.debug('a client was refused', { code, problem: message });
@@ -248,8 +259,8 @@ function problemOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-function policyOf({ limits, tokens, directEnabled }: ServerConfig) {
-  return { limits, tokens, direct: directEnabled };
+function policyOf({ limits, tokens, directEnabled, rememberOutcomes }: ServerConfig) {
+  return { limits, tokens, direct: directEnabled, rememberOutcomes };
 }
 
 function idOf(link: string): Buffer {

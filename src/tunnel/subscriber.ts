@@ -28,6 +28,10 @@ export class Subscriber extends BaseTunnel implements Tenant {
   #listen = '';
   #key: Buffer | undefined;
   #link: Link | undefined;
+  /** Links that have been replaced, and end with the last of their channels. */
+  readonly #retired = new Set<Link>();
+  /** Whether the latest link has been announced. */
+  #announced = false;
   /** When the latest link came up. */
   #linkedAt = 0;
   /** A link is being built; aborting it ends the attempt. */
@@ -47,7 +51,7 @@ export class Subscriber extends BaseTunnel implements Tenant {
 
   onOnline(resumed: boolean): void {
     // After a resume a link that lived on is still good, and so is an attempt that the server remembers.
-    if (resumed && this.#link !== undefined) this.#announce();
+    if (resumed && this.#link?.relayed) this.#announce();
     else this.#seek();
   }
 
@@ -76,13 +80,12 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#retry?.cancel();
     this.#attempt?.abort(new UnderpassError('server_lost'));
     this.#listener.close();
-    this.#link?.close();
+    for (const link of [this.#link, ...this.#retired]) link?.close();
   }
 
   async #start(): Promise<void> {
-    const { target, secret, listenHost = '127.0.0.1', localPort, mode } = this.#options;
+    const { target, secret, listenHost = '127.0.0.1', localPort } = this.#options;
     try {
-      if (mode === 'direct') throw new UnderpassError('direct_unavailable');
       this.#listen = await this.#listener.listen(listenHost, localPort);
       // Closing it before it was bound had no effect.
       if (this.over) return this.#listener.close();
@@ -93,10 +96,9 @@ export class Subscriber extends BaseTunnel implements Tenant {
     }
   }
 
-  /** Builds a link, unless there is one or one is being built. */
+  /** Builds a link, unless there is one that the server relays or one is being built. */
   #seek(): void {
-    if (this.over || this.#link !== undefined || this.#attempt !== undefined || this.#key === undefined)
-      return;
+    if (this.over || this.#link?.relayed || this.#attempt !== undefined || this.#key === undefined) return;
     this.#retry?.cancel();
     const attempt = new AbortController();
     this.#attempt = attempt;
@@ -118,6 +120,14 @@ export class Subscriber extends BaseTunnel implements Tenant {
         signal,
       };
       const established = await requestLink(this.#connection, request, {
+        onPath: (path) => {
+          if (built !== undefined && built === this.#link && this.#announced)
+            this.emitPath({ target: name }, path);
+        },
+        onRelayLost: () => {
+          if (built !== undefined && built === this.#link) this.#onRelayLost();
+        },
+        onTrouble: (error) => this.complain(error),
         onClose: (error) => {
           lost = error;
           if (built !== undefined) this.#onLinkClosed(built, error);
@@ -127,8 +137,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
       this.#attempt = undefined;
       if (this.over) return built.close();
       await this.#welcome(established);
-      // It may have gone while the disk was busy.
-      if (lost !== undefined) this.#onLinkClosed(built, lost);
+      // It may have gone while it was being built, or while the disk was busy.
+      if (built.closed) this.#onLinkClosed(built, lost);
     } catch (thrown) {
       this.#attempt = undefined;
       if (!this.over) this.#failed(asUnderpassError(thrown));
@@ -137,8 +147,11 @@ export class Subscriber extends BaseTunnel implements Tenant {
 
   async #welcome({ link, identity }: EstablishedLink): Promise<void> {
     const { target } = this.#options;
+    const before = this.#link;
     this.#link = link;
+    this.#announced = false;
     this.#linkedAt = this.#connection.runtime.now();
+    if (before !== undefined) this.#retire(before);
     const memory = await this.#connection.store.rememberPeer(this.#connection.server, target, identity);
     if (memory.changed) {
       const seen = identityFingerprint(identity);
@@ -146,11 +159,24 @@ export class Subscriber extends BaseTunnel implements Tenant {
     }
     if (this.#link !== link || link.closed || this.over) return;
     this.#announce();
-    this.emitPath({ target }, link);
+    this.#announced = true;
+    if (link.path !== undefined) this.emitPath({ target }, link.path);
     this.#listener.open();
   }
 
+  /** The link before may have channels yet, and has a path of its own. */
+  #retire(before: Link): void {
+    this.#retired.add(before);
+    before.retire();
+  }
+
+  /** There is a direct path, which needs no server; but nothing to fall back on when it dies. */
+  #onRelayLost(): void {
+    this.#seek();
+  }
+
   #onLinkClosed(link: Link, error: UnderpassError | undefined): void {
+    this.#retired.delete(link);
     if (this.#link !== link) return;
     this.#link = undefined;
     this.#listener.hold();
@@ -161,13 +187,14 @@ export class Subscriber extends BaseTunnel implements Tenant {
   /** Ends the tunnel or tries again, as the error asks for. */
   #failed(cause: UnderpassError): void {
     const error = new UnderpassError(cause.code, { name: this.#options.target, ...cause.details }, { cause });
-    if (!error.retry || !this.#connection.reconnect) {
+    if (this.#link === undefined && (!error.retry || !this.#connection.reconnect)) {
       void this.end(error);
       return;
     }
     // Offline says so itself, and online comes back here.
     if (!this.#connection.online) return;
     this.complain(error);
+    this.#retry?.cancel();
     this.#retry = this.#connection.runtime.setTimer(this.#backoff.next(false), () => this.#seek());
   }
 

@@ -1,7 +1,7 @@
 import type { UnderpassError } from '../errors.ts';
 import type { Tunnel } from './api.ts';
-import type { TunnelEvent } from './events.ts';
-import type { Link } from './link.ts';
+import type { PathEvent, TunnelEvent } from './events.ts';
+import type { LinkPath } from './link.ts';
 
 /** What publishers and subscribers have in common: they tell events, and end once. */
 export abstract class BaseTunnel implements Tunnel {
@@ -30,10 +30,17 @@ export abstract class BaseTunnel implements Tunnel {
   }
 
   /** Tells which path a link has now. */
-  protected emitPath(whose: { readonly target: string } | { readonly peer: string }, link: Link): void {
-    const { kind = 'relayed', rtt } = link;
-    const rtt_ms = rtt === undefined ? null : Math.round(rtt * 100) / 100;
-    this.emit({ event: 'path', ...whose, kind, rtt_ms });
+  protected emitPath(whose: Pick<PathEvent, 'target' | 'peer'>, path: LinkPath): void {
+    const { kind, rtt } = path;
+    const measures = { rtt_ms: rtt === undefined ? null : round(rtt) };
+    if (path.kind === 'direct') {
+      const { strategy, remote, elapsed } = path;
+      const found = { strategy, remote, ...measures, elapsed_ms: round(elapsed), reason: null };
+      this.emit({ event: 'path', ...whose, kind, ...found });
+    } else {
+      const nothing = { strategy: null, remote: null, ...measures, elapsed_ms: null };
+      this.emit({ event: 'path', ...whose, kind, ...nothing, reason: path.reason });
+    }
   }
 
   /** Tells of a failure that is being dealt with. */
@@ -71,4 +78,8 @@ export abstract class BaseTunnel implements Tunnel {
 
   /** Gives back ports, links and names. Must not throw. */
   protected abstract release(): Promise<void>;
+}
+
+function round(milliseconds: number): number {
+  return Math.round(milliseconds * 100) / 100;
 }

@@ -10,10 +10,14 @@ export type Message = { type: string; link?: string; offer?: string; answer?: st
   unknown
 >;
 
+export type Sender = 'client' | 'server';
+
 /** What a hostile server does to those who trust it. */
 export interface Tricks {
   /** Changes a control message on its way, in place. */
-  readonly edit?: (message: Message) => void;
+  readonly edit?: (message: Message, from: Sender) => void;
+  /** Messages that go on instead of one; none, and it is withheld. Undefined lets it pass. */
+  readonly instead?: (message: Message, from: Sender) => readonly Message[] | undefined;
   /** Takes a `/_data` WebSocket for itself instead of passing it on. `client` counts the connections from 0. */
   readonly takeData?: (socket: WebSocket, transport: Duplex) => void;
 }
@@ -22,6 +26,7 @@ export interface Tricks {
 export class HostileServer {
   readonly #http = createServer();
   readonly #sockets = new Set<WebSocket>();
+  readonly #clients = new Set<WebSocket>();
   readonly #tricks: Tricks;
   readonly #upstream: string;
 
@@ -47,33 +52,43 @@ export class HostileServer {
     return ['--server', `ws://127.0.0.1:${(this.#http.address() as AddressInfo).port}`];
   }
 
+  /** Makes a control message up, for all of its clients. */
+  say(message: Message): void {
+    for (const client of this.#clients) client.send(JSON.stringify(message));
+  }
+
   close(): void {
     this.#http.close();
     for (const socket of this.#sockets) socket.terminate();
   }
 
   #serve(client: WebSocket, transport: Duplex, path: string): void {
-    const { edit, takeData } = this.#tricks;
+    const { edit, instead, takeData } = this.#tricks;
     if (takeData !== undefined && path.startsWith('/_data')) {
       takeData(client, transport);
       return;
     }
+    if (path.startsWith('/_control')) {
+      this.#clients.add(client);
+      client.once('close', () => this.#clients.delete(client));
+    }
     const server = new WebSocket(this.#upstream + path, { perMessageDeflate: false });
     this.#sockets.add(server);
-    const change = (data: Buffer, isBinary: boolean): Buffer | string => {
-      if (isBinary || edit === undefined) return data;
+    const change = (data: Buffer, isBinary: boolean, from: Sender) => {
+      if (isBinary) return [data];
       const message = JSON.parse(String(data)) as Message;
-      edit(message);
-      return JSON.stringify(message);
+      edit?.(message, from);
+      return (instead?.(message, from) ?? [message]).map((one) => JSON.stringify(one));
     };
     const early: [Buffer | string, boolean][] = [];
-    const pass = (target: WebSocket) => (data: Buffer, isBinary: boolean) => {
-      const changed = change(data, isBinary);
-      if (target.readyState === WebSocket.CONNECTING) early.push([changed, isBinary]);
-      else target.send(changed, { binary: isBinary });
+    const pass = (from: Sender, target: WebSocket) => (data: Buffer, isBinary: boolean) => {
+      for (const changed of change(data, isBinary, from)) {
+        if (target.readyState === WebSocket.CONNECTING) early.push([changed, isBinary]);
+        else target.send(changed, { binary: isBinary });
+      }
     };
-    client.on('message', pass(server));
-    server.on('message', pass(client));
+    client.on('message', pass('client', server));
+    server.on('message', pass('server', client));
     server.once('open', () => {
       for (const [data, binary] of early) server.send(data, { binary });
     });

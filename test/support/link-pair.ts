@@ -3,7 +3,7 @@ import { UnderpassError } from '../../src/errors.ts';
 import type { Runtime } from '../../src/net/runtime.ts';
 import type { ChannelHeader } from '../../src/tunnel/channel-frame.ts';
 import type { ChannelStream, ChannelUser } from '../../src/tunnel/channel-stream.ts';
-import { Link } from '../../src/tunnel/link.ts';
+import { Link, type LinkPath } from '../../src/tunnel/link.ts';
 import { type MuxEnd, muxPair } from './mux-pair.ts';
 import { VirtualRuntime } from './virtual-runtime.ts';
 
@@ -88,10 +88,12 @@ export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = 
   const { client, server } = muxPair(runtime, { latency });
   const closes: { subscriber: unknown[]; publisher: unknown[] } = { subscriber: [], publisher: [] };
   const accepted: Application[] = [];
-  const common = { name: 'test', runtime };
+  const paths: { subscriber: LinkPath[]; publisher: LinkPath[] } = { subscriber: [], publisher: [] };
+  const common = { name: 'test', runtime, mayRelay: true, onRelayLost: () => {} };
   const subscriber = new Link({
     ...common,
     maxChannels: 1024,
+    onPath: (path) => paths.subscriber.push(path),
     onClose: (error) => closes.subscriber.push(error),
   });
   const acceptance = {
@@ -104,16 +106,18 @@ export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = 
   const publisher = new Link({
     ...common,
     maxChannels,
+    onPath: (path) => paths.publisher.push(path),
     onChannel: (accept) => acceptance.onChannel(accept),
     onClose: (error) => closes.publisher.push(error),
   });
-  client.onStream = (stream) => subscriber.onStream(stream);
-  server.onStream = (stream) => publisher.onStream(stream);
-  subscriber.attach(carrierOn(client));
-  publisher.attach(carrierOn(server));
+  const [near, far] = [subscriber.handler('relayed'), publisher.handler('relayed')];
+  client.onStream = (stream) => near.onStream(stream);
+  server.onStream = (stream) => far.onStream(stream);
+  subscriber.attach(near, carrierOn(client));
+  publisher.attach(far, carrierOn(server));
   const open = (options?: { consumes?: boolean }): Application & { channel: ChannelStream } => {
     const application = new Application(options);
     return Object.assign(application, { channel: subscriber.open(0, application) });
   };
-  return Object.assign(acceptance, { client, server, subscriber, publisher, accepted, closes, open });
+  return Object.assign(acceptance, { client, server, subscriber, publisher, accepted, closes, paths, open });
 }

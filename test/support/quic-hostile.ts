@@ -90,7 +90,10 @@ export async function againstHostile(hostile: 'subscriber' | 'publisher') {
       isClient,
       runtime: systemRuntime,
       idleTimeout: 5000,
-      send: (packet) => setImmediate(() => carrier.receive(packet)),
+      send: (packet) => {
+        setImmediate(() => carrier.receive(packet));
+        return false;
+      },
     },
     {
       onTurn: (connection) => {
@@ -98,6 +101,7 @@ export async function againstHostile(hostile: 'subscriber' | 'publisher') {
         if (connection.isEstablished()) control.transmit(connection);
         return false;
       },
+      onSilence: () => {},
       onOver: ({ kind }) => endings.push(kind),
     },
   );
@@ -114,6 +118,7 @@ export async function againstHostile(hostile: 'subscriber' | 'publisher') {
       send: (packet) => {
         sent.push(packet);
         if (!deaf) setImmediate(() => connection.receive(Buffer.from(packet)));
+        return false;
       },
     },
     events,

@@ -2,7 +2,8 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { silentLogger } from '../../src/log.ts';
 import type { NatReport } from '../../src/nat/report.ts';
 import { startStunServer } from '../../src/nat/server.ts';
-import { systemRuntime } from '../../src/net/runtime.ts';
+import { type Runtime, systemRuntime } from '../../src/net/runtime.ts';
+import { UdpSocket } from '../../src/net/udp-socket.ts';
 import { NatWatch } from '../../src/tunnel/nat-watch.ts';
 
 const closers: (() => void | Promise<void>)[] = [];
@@ -19,12 +20,14 @@ async function stunServer() {
   return { server, source: async () => [{ name: `server ${server.ports[0]}`, endpoints }] };
 }
 
-function watching() {
+function watching(runtime: Runtime = systemRuntime) {
   const reports: NatReport[] = [];
   const watch = new NatWatch({
-    runtime: systemRuntime,
+    runtime,
     log: silentLogger,
     portMapping: true,
+    lanAddresses: true,
+    onStandpoint: () => {},
     onReport: (report) => reports.push(report),
   });
   closers.push(() => watch.stop());
@@ -67,4 +70,44 @@ test('nothing is measured or said after its end, which can be asked for twice', 
   watch.watch(source);
   await new Promise((done) => setImmediate(done));
   expect([reports, server.answered]).toEqual([[], 0]);
+});
+
+/** A clock that can be put forward, as after a sleep, and timers that ring too soon where they are long. */
+function sleeper() {
+  let slept = 0;
+  const runtime: Runtime = {
+    ...systemRuntime,
+    now: () => systemRuntime.now() + slept,
+    setTimer: (delay, callback) => systemRuntime.setTimer(delay < 500 ? delay : delay / 20, callback),
+  };
+  return { runtime, sleep: () => (slept += 3_600_000) };
+}
+
+test('after the network has changed it stands nowhere until another socket has been measured', async () => {
+  const { source } = await stunServer();
+  const silent = await UdpSocket.open({ family: 4, host: '127.0.0.1' });
+  closers.push(() => silent.close());
+  const { runtime, sleep } = sleeper();
+  const { watch, reports } = watching(runtime);
+  const sources = [source, async () => [{ name: 'silent', endpoints: [silent.local] }]];
+  watch.watch(async () => (await sources.shift()?.()) ?? []);
+  await vi.waitFor(() => expect(reports).toHaveLength(1));
+  const { standpoint: before } = watch;
+  const { port } = before?.sockets[4]?.local ?? {};
+  expect(before?.candidates).toEqual([{ kind: 'host', address: '127.0.0.1', port }]);
+  sleep();
+  await vi.waitFor(() => expect(watch.standpoint).toBeUndefined());
+  expect(watch.report).toBe(reports[0]);
+  await vi.waitFor(() => expect(watch.standpoint).toBeDefined(), 5000);
+  expect(watch.standpoint?.measured.verdict.udp_blocked).toBe(true);
+  expect(watch.standpoint?.sockets[4]).not.toBe(before?.sockets[4]);
+});
+
+test('it stands nowhere after its end', async () => {
+  const { source } = await stunServer();
+  const { watch } = watching();
+  watch.watch(source);
+  await vi.waitFor(() => expect(watch.standpoint).toBeDefined());
+  await watch.stop();
+  expect(watch.standpoint).toBeUndefined();
 });

@@ -68,7 +68,7 @@ async function vanish(server: string): Promise<void> {
   const nonce = systemRuntime.randomBytes(32);
   const { fingerprint } = certificate;
   const own = { peerKey: peerKey(key), link, nonce, fingerprint, identity };
-  const { offer, mac } = createOffer({ ...own, mode: 'auto', keyId: 0 });
+  const { offer, mac } = createOffer({ ...own, mode: 'auto', capabilities: [], keyId: 0 });
   const stream = relay.expect(link);
   const reply = await signaling.connect({
     link: link.toString('base64url'),

@@ -6,7 +6,7 @@ import { isTunnelName } from '../../identity.ts';
 import { parseListenAddress, parseServerAddress, parseStunServer } from '../../net/address.ts';
 import type { LinkMode } from '../../signaling/offer.ts';
 
-/** What `mode` may be. Only `auto` and `relay` work in this version. */
+/** What `mode` may be. */
 export const LINK_MODES = ['auto', 'relay', 'direct'] as const satisfies readonly LinkMode[];
 
 const MAX_SECRET_BYTES = 1024;

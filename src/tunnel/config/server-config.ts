@@ -16,6 +16,8 @@ export interface ServerConfig {
   readonly tokens: readonly string[];
   /** Whether links may look for a direct path. */
   readonly directEnabled: boolean;
+  /** Whether the server remembers for an hour what came of searches for direct paths, and leaves out what was in vain. */
+  readonly rememberOutcomes: boolean;
   /** Undefined: it does not answer STUN. */
   readonly stun: StunConfig | undefined;
   /** Where `/metrics` and `/healthz` are served over HTTP. Undefined: nowhere. */
@@ -70,7 +72,9 @@ const schema = z.strictObject({
   listen: is.listenAddress.optional(),
   tls: z.strictObject({ cert: is.path, key: is.path }).optional(),
   auth: z.strictObject({ tokens: z.array(is.token).min(1).optional() }).optional(),
-  p2p: z.strictObject({ direct_enabled: z.boolean().optional() }).optional(),
+  p2p: z
+    .strictObject({ direct_enabled: z.boolean().optional(), remember_outcomes: z.boolean().optional() })
+    .optional(),
   stun: stunSchema.optional(),
   metrics: z.strictObject({ listen: is.plainAddress }).optional(),
   limits: z
@@ -99,6 +103,7 @@ export function loadServerConfig(path?: string, overrides: ServerOverrides = {})
     tls: file.tls && { cert: absolute(file.tls.cert), key: absolute(file.tls.key) },
     tokens: overrides.tokens ?? file.auth?.tokens ?? [],
     directEnabled: overrides.directEnabled ?? file.p2p?.direct_enabled ?? true,
+    rememberOutcomes: file.p2p?.remember_outcomes ?? true,
     stun: toStunConfig(file.stun, overrides.stunEnabled),
     metrics: metrics && { host: metrics.host, port: metrics.port },
     limits: file.limits ?? defaultLimits,

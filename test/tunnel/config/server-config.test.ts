@@ -12,6 +12,7 @@ test('the defaults', () => {
     listen: { host: '0.0.0.0', port: 4040, secure: true },
     tokens: [],
     directEnabled: true,
+    rememberOutcomes: true,
     stun: { ports: [3478, 3479], required: false },
     limits: defaultLimits,
     logging: { level: 'info', format: 'pretty' },
@@ -26,7 +27,7 @@ test('every key', () => {
     `listen: ws://127.0.0.1:8080
 tls: { cert: cert.pem, key: /etc/key.pem }
 auth: { tokens: [t1, t2] }
-p2p: { direct_enabled: false }
+p2p: { direct_enabled: false, remember_outcomes: false }
 stun: { enabled: true, addresses: [10.0.0.4, "::"], public_addresses: [192.0.2.1, "2001:db8::1"], ports: [0, 3478] }
 metrics: { listen: 127.0.0.1:9090 }
 limits: { sessions: 1, bytes_per_second_per_tunnel: 0, buffered_bytes_per_publisher: 600000 }
@@ -39,6 +40,7 @@ trusted_proxies: [127.0.0.1, 10.0.0.0/8, "fd00::/8"]
     tls: { cert: join(dirname(path), 'cert.pem'), key: '/etc/key.pem' },
     tokens: ['t1', 't2'],
     directEnabled: false,
+    rememberOutcomes: false,
     stun: {
       addresses: ['10.0.0.4', '::'],
       publicAddresses: ['192.0.2.1', '2001:db8::1'],

@@ -1,0 +1,335 @@
+import type { CarrierHandler } from '../carrier.ts';
+import type { Instant } from '../machine.ts';
+import { RateLimiter } from '../net/rate-limit.ts';
+import type { Timer } from '../net/runtime.ts';
+import { type PunchKeys, punchKeys, type Role } from '../punch/keys.ts';
+import type { Prediction } from '../punch/round.ts';
+import { STRATEGIES, type Strategy } from '../punch/strategies.ts';
+import type { PunchStep } from '../punch/strategy.ts';
+import type { PunchResult } from '../signaling/client.ts';
+import type { FromServer } from '../signaling/messages.ts';
+import type { SealedMessage } from '../signaling/peer-message.ts';
+import type { Connection, LinkListener } from './connection.ts';
+import { DirectBytes } from './direct-bytes.ts';
+import { DirectPath } from './direct-path.ts';
+import type { LinkCarrier } from './link-carrier.ts';
+import type { Meeting } from './meeting.ts';
+import { PeerTalk } from './peer-talk.ts';
+import { type Standpoint, sameNetwork } from './standpoint.ts';
+
+/** Searches a minute, in the long run, whatever the server wants: each may send a few thousand probes. */
+const SEARCHES_PER_MINUTE = 6;
+
+/** Notices that come before the peers have met: no more than a first step and a handful of addresses. */
+const MAX_EARLY = 32;
+
+/** From a search that found nothing to the next: from the first to the second figure, doubled each time. Milliseconds. */
+const FIRST_PAUSE = 10_000;
+const LAST_PAUSE = 3_600_000;
+
+/** Reasons that may be others the next time, though neither network has changed. */
+const PASSING: ReadonlySet<string> = new Set(['exhausted', 'busy', 'unmeasured']);
+
+export interface DirectSearchOptions {
+  readonly connection: Connection;
+  readonly role: Role;
+  /** The tunnel's, for error messages. */
+  readonly name: string;
+  /** The link's id, 16 bytes. */
+  readonly link: Buffer;
+}
+
+/** Looks for a direct path for one link as the server orders it, and again when it is lost. */
+export class DirectSearch implements LinkListener {
+  readonly #options: DirectSearchOptions;
+  readonly #id: string;
+  readonly #searches = new RateLimiter(SEARCHES_PER_MINUTE);
+  readonly #bytes: DirectBytes;
+  #early: (() => void)[] = [];
+  #meeting: Meeting | undefined;
+  #talk: PeerTalk | undefined;
+  #keys: PunchKeys | undefined;
+  /** The server's numbers of the search and of the step. */
+  #search = 0;
+  #step = 0;
+  #searchBegan: Instant = 0;
+  /** What is being looked for, and what is in use. */
+  #seeking: DirectPath | undefined;
+  #active: DirectPath | undefined;
+  /** What the server was told of the active path. */
+  #found: { readonly search: number; readonly result: PunchResult } | undefined;
+  #prediction: { readonly step: number; readonly prediction: Prediction } | undefined;
+  /** A step that may send much, and waits until it is certain who the peer is. */
+  #held: (() => void) | undefined;
+  #relayIsUp = false;
+  /** The server has ended the latest search, or has begun none. */
+  #resting = false;
+  #stood: Standpoint | undefined;
+  #pause = FIRST_PAUSE;
+  #again: Timer | undefined;
+  #closed = false;
+
+  constructor(options: DirectSearchOptions) {
+    this.#options = options;
+    this.#id = options.link.toString('base64url');
+    this.#bytes = new DirectBytes(options.connection, this.#id, () => this.#active?.takeReceived() ?? 0);
+    options.connection.listen(this.#id, this);
+  }
+
+  /** The peers have met. */
+  begin(meeting: Meeting): void {
+    if (this.#closed) return;
+    const { connection, role, name } = this.#options;
+    const { peerKey, transcript, refusal } = meeting;
+    this.#meeting = meeting;
+    this.#searchBegan = connection.runtime.now();
+    this.#keys = punchKeys(peerKey, transcript);
+    this.#talk = new PeerTalk(
+      { peerKey, transcript, role, name },
+      {
+        send: (message) => connection.signaling.sendPeerMessage(this.#id, message),
+        onCandidate: (candidate) => this.#seeking?.addCandidate(candidate),
+        onPrediction: (step, prediction) => this.#onPrediction(step, prediction),
+        onTampering: (error) => meeting.onTrouble(error),
+      },
+    );
+    if (refusal !== undefined) meeting.link.relayedBecause(refusal);
+    if (connection.standpoint !== undefined) this.onStandpoint(connection.standpoint);
+    const early = this.#early;
+    this.#early = [];
+    for (const notice of early) notice();
+  }
+
+  /** The peer has proved its certificate, through the server. */
+  relayIsUp(): void {
+    this.#relayIsUp = true;
+    const held = this.#held;
+    this.#held = undefined;
+    held?.();
+  }
+
+  /** Something speaks against the path in use: it is dead in 1.5 s, unless the peer answers. */
+  check(): void {
+    this.#active?.check();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#options.connection.unlisten(this.#id);
+    this.#options.connection.giveTurn(this);
+    this.#again?.cancel();
+    this.#bytes.stop();
+    this.#seeking?.close();
+    this.#active?.close();
+  }
+
+  onPeerMessage(message: SealedMessage): void {
+    this.#whenMet(() => this.#talk?.receive(message));
+  }
+
+  onPunchStep(step: FromServer<'p2p_step'>): void {
+    this.#whenMet((meeting) => this.#prepare(meeting, step));
+  }
+
+  onPunchGo(step: number): void {
+    this.#whenMet(() => step === this.#step && this.#seeking?.go());
+  }
+
+  onPunchRelay(search: number, reason: string): void {
+    this.#whenMet(({ link, refusal, onRelay }) => {
+      if (search < this.#search) return;
+      this.#search = search;
+      this.#resting = true;
+      this.#seeking?.close();
+      this.#seeking = undefined;
+      this.#options.connection.giveTurn(this);
+      if (this.#active !== undefined || refusal !== undefined) return;
+      link.relayedBecause(reason);
+      onRelay(reason);
+      if (this.#options.role === 'subscriber' && PASSING.has(reason)) this.#askLater();
+    });
+  }
+
+  /** The server is back, and knows this link yet. What it was asked while it was away is lost. */
+  onOnline(): void {
+    const isWanted = this.#meeting !== undefined && this.#meeting.refusal === undefined;
+    if (!isWanted) return;
+    this.#talk?.tellAgain(this.#stood?.candidates ?? []);
+    if (this.#active === undefined && this.#resting) this.#ask();
+  }
+
+  /** This client stands elsewhere, or knows more of where it stands. */
+  onStandpoint(standpoint: Standpoint): void {
+    if (this.#meeting === undefined || this.#meeting.refusal !== undefined) return;
+    const before = this.#stood;
+    this.#stood = standpoint;
+    this.#talk?.tell(standpoint.candidates);
+    if (before?.sockets[4] !== standpoint.sockets[4]) this.check();
+    if (before !== undefined && sameNetwork(before, standpoint)) return;
+    this.#pause = FIRST_PAUSE;
+    if (this.#resting && this.#active === undefined) this.#ask();
+  }
+
+  #whenMet(notice: (meeting: Meeting) => void): void {
+    const meeting = this.#meeting;
+    if (this.#closed) return;
+    if (meeting !== undefined) notice(meeting);
+    else if (this.#early.length < MAX_EARLY) this.#early.push(() => this.#whenMet(notice));
+  }
+
+  #prepare(meeting: Meeting, { search, step, plan }: FromServer<'p2p_step'>): void {
+    const { runtime, standpoint, quiche } = this.#options.connection;
+    this.#step = step;
+    this.#held = undefined;
+    const planned = knownPart(plan);
+    if (meeting.refusal !== undefined) {
+      this.#answer({ result: 'refused' });
+    } else if (search === this.#found?.search) {
+      // The server has not heard of it: one of us was away, or this has crossed with it.
+      this.#answer(this.#found.result);
+    } else if (standpoint === undefined || planned === undefined || quiche === undefined) {
+      this.#answer({ result: 'failed' });
+    } else if (!this.#isSeekingIn(search) && !this.#searches.take('', runtime.now())) {
+      this.#answer({ result: 'failed' });
+    } else if (!this.#hasTurn(planned)) {
+      this.#answer({ result: 'failed' });
+    } else this.#take(meeting, standpoint, search, planned);
+  }
+
+  #answer(result: PunchResult): void {
+    this.#options.connection.signaling.punchResult(this.#id, this.#step, result);
+  }
+
+  #isSeekingIn(search: number): boolean {
+    return search === this.#search && this.#seeking !== undefined && !this.#seeking.isOver;
+  }
+
+  /** The server sees to it that one link at a time sends much. But it is ours to make sure of it. */
+  #hasTurn({ strategies }: PunchStep): boolean {
+    const { connection } = this.#options;
+    if (strategies.includes('birthday')) return connection.takeTurn(this);
+    connection.giveTurn(this);
+    return true;
+  }
+
+  /** Takes the step. */
+  #take(meeting: Meeting, standpoint: Standpoint, search: number, planned: PunchStep): void {
+    const { runtime } = this.#options.connection;
+    if (!this.#isSeekingIn(search)) {
+      if (search !== this.#search && this.#search > 0) this.#searchBegan = runtime.now();
+      this.#search = search;
+      this.#seeking?.close();
+      this.#seeking = this.#open(meeting, standpoint);
+    }
+    this.#resting = false;
+    this.#again?.cancel();
+    const step = this.#step;
+    const arm = () => {
+      this.#seeking?.arm(planned);
+      if (this.#prediction?.step === step) this.#seeking?.predict(this.#prediction.prediction);
+    };
+    if (this.#relayIsUp || !planned.strategies.includes('birthday')) arm();
+    else this.#held = arm;
+  }
+
+  #open(meeting: Meeting, standpoint: Standpoint): DirectPath {
+    const { connection, role, name, link } = this.#options;
+    const { runtime, log, signaling, quiche } = connection;
+    const { sockets, measured, loopback } = standpoint;
+    if (this.#keys === undefined || quiche === undefined) throw new Error('a search before the peers met');
+    let handler: LinkCarrier | undefined;
+    const path: DirectPath = new DirectPath(
+      {
+        punch: { role, link, keys: this.#keys, measured, loopback, sockets, runtime, log },
+        quic: {
+          ...{ quiche, role, name, runtime },
+          certificate: meeting.certificate,
+          peerFingerprint: meeting.peerFingerprint,
+          maxStreams: meeting.maxStreams,
+          onSilence: (silent) => {
+            handler?.onSilence(silent);
+            // What is on it may be heard of again. Meanwhile the NATs may have to be got through anew.
+            if (silent && this.#active === path) this.#askUnlessUnderWay();
+          },
+        },
+      },
+      {
+        onPredicted: (prediction) => this.#talk?.predict(this.#step, prediction),
+        onArmed: () => signaling.armed(this.#id, this.#step),
+        onFailed: (reason, error) => {
+          log.debug('no direct path', { reason });
+          // Somebody who knows the secret is there, and is not who we met.
+          if (error?.code === 'peer_certificate') meeting.onTrouble(error);
+          this.#answer({ result: 'failed' });
+        },
+        carrierHandler: (): CarrierHandler => {
+          handler = meeting.link.handler('direct');
+          return handler;
+        },
+        onUp: (carrier, { strategy, remote }) => {
+          const elapsed = runtime.now() - this.#searchBegan;
+          this.#onUp(path, { result: 'direct', strategy, milliseconds: Math.round(elapsed) });
+          if (handler !== undefined) meeting.link.attach(handler, carrier, { strategy, remote, elapsed });
+        },
+        onMoved: (remote) => handler?.moved(remote),
+        onLost: () => this.#onLost(meeting, path),
+      },
+    );
+    for (const candidate of this.#talk?.heard ?? []) path.addCandidate(candidate);
+    return path;
+  }
+
+  #onUp(path: DirectPath, result: PunchResult): void {
+    this.#answer(result);
+    this.#options.connection.giveTurn(this);
+    this.#bytes.tell();
+    this.#active = path;
+    this.#found = { search: this.#search, result };
+    this.#seeking = undefined;
+    this.#resting = true;
+    this.#pause = FIRST_PAUSE;
+    this.#again?.cancel();
+    this.#bytes.start();
+  }
+
+  #onLost({ link }: Meeting, path: DirectPath): void {
+    if (this.#active !== path) return;
+    this.#bytes.stop();
+    this.#active = undefined;
+    this.#found = undefined;
+    if (this.#closed || link.closed) return;
+    link.relayedBecause('lost');
+    this.#askUnlessUnderWay();
+  }
+
+  #onPrediction(step: number, prediction: Prediction): void {
+    this.#prediction = { step, prediction };
+    if (step === this.#step) this.#seeking?.predict(prediction);
+  }
+
+  /** To ask during a search would end it, and begin another one after a pause. */
+  #askUnlessUnderWay(): void {
+    if (this.#resting) this.#ask();
+  }
+
+  /** The server decides when. */
+  #ask(): void {
+    this.#again?.cancel();
+    const { connection } = this.#options;
+    if (connection.online) connection.signaling.punchAgain(this.#id, this.#search);
+  }
+
+  #askLater(): void {
+    this.#again?.cancel();
+    this.#again = this.#options.connection.runtime.setTimer(this.#pause, () => this.#ask());
+    this.#pause = Math.min(2 * this.#pause, LAST_PAUSE);
+  }
+}
+
+/** A newer server may know strategies that we do not. Undefined where nothing is left. */
+function knownPart({ strategies, hard, tries }: FromServer<'p2p_step'>['plan']): PunchStep | undefined {
+  const isKnown = (word: string): word is Strategy => STRATEGIES.some((one) => one === word);
+  const [first, ...more] = strategies.filter(isKnown);
+  return first && { strategies: [first, ...more], tries, ...(hard && { hard }) };
+}
