@@ -62,7 +62,12 @@ function define(commands: Commands, done: (code: number) => void, stdout: Output
     .option('--insecure', 'trust any server, and allow ws:// to other machines')
     .option('--local-host <host>', 'where your service runs, with --name (default: localhost)')
     .option('--listen <host>', 'where to open the port, with --target (default: 127.0.0.1)')
-    .addOption(new Option('--mode <mode>', 'which paths to use (default: auto)').choices(LINK_MODES))
+    .addOption(
+      new Option(
+        '--mode <mode>',
+        'auto: direct if possible, else relayed. direct: never relayed. relay: never direct (default: auto)',
+      ).choices(LINK_MODES),
+    )
     .option('--stun <host:port>', 'ask this STUN server, too; may be repeated', collect)
     .option('--no-port-mapping', 'do not ask the router to forward a port')
     .option('--no-lan-addresses', "tell friends no addresses of this machine's own network")

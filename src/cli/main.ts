@@ -1,6 +1,11 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from 'node:v8';
+
 // First of all, so that a secret on the command line leaves the process list while the rest is being loaded.
 process.title = 'underpass';
+// A tunnel makes many buffers, whose memory is outside of the heap, and few objects. As its young generation grows, V8 no longer
+// collects that alone but the whole heap each time, which was half of all work. So it stays as small as it begins.
+setFlagsFromString('--semi-space-growth-factor=1');
 
 const [
   { homedir },

@@ -1,9 +1,9 @@
-import { UnderpassError } from '../../errors.ts';
+import type { UnderpassError } from '../../errors.ts';
 import type { Context } from '../context.ts';
-import { fetchFile } from '../demo/fetch.ts';
 import { serveFiles } from '../demo/file-server.ts';
-import { createFiles, type DemoFile } from '../demo/files.ts';
+import { createFiles } from '../demo/files.ts';
 import { buildStage, type Service, type Stage } from '../demo/stage.ts';
+import { Tour } from '../demo/tour.ts';
 import type { DemoFlags } from '../flags.ts';
 import { parsePort } from '../settings.ts';
 import type { View } from '../views/view.ts';
@@ -29,30 +29,19 @@ export async function demo(
   };
 
   if (port !== undefined) {
-    const untilStopped = () => new Promise<void>(() => {});
-    return perform({ localHost: 'localhost', localPort: parsePort(port) }, untilStopped);
+    return perform({ localHost: 'localhost', localPort: parsePort(port) }, ({ paths }) => {
+      paths.watch((path) => view.show(path));
+      return new Promise(() => {});
+    });
   }
   const files = createFiles();
   const fileServer = await serveFiles(files);
   try {
     const service = { localHost: '127.0.0.1', localPort: fileServer.port };
-    return await perform(service, (stage) => fetchAll(files, stage, view));
+    return await perform(service, (stage) => new Tour(files, stage, view).run());
   } finally {
     await fileServer.close();
   }
-}
-
-/** Fetches every file through the tunnel and compares every byte, by SHA-256, with what was published. */
-async function fetchAll(files: readonly DemoFile[], { listen }: Stage, view: View): Promise<void> {
-  let total = 0;
-  for (const { name, sha256, content } of files) {
-    const fetched = await fetchFile(listen, name, AbortSignal.timeout(10 * 60_000));
-    const ok = fetched.sha256 === sha256 && fetched.bytes === content.length;
-    view.show({ event: 'fetched', file: name, ...fetched, ok });
-    if (!ok) throw new UnderpassError('internal', { problem: `${name} arrived with other bytes` });
-    total += fetched.bytes;
-  }
-  view.show({ event: 'verified', files: files.length, bytes: total });
 }
 
 function rethrow(error: UnderpassError): never {

@@ -9,12 +9,14 @@ export interface FileServer {
   close(): Promise<void>;
 }
 
-/** Serves files over HTTP, on a free port of this machine. */
+/** Serves files over HTTP, on a free port of this machine; and at `/` nothing, for those who time it. */
 export async function serveFiles(files: readonly DemoFile[]): Promise<FileServer> {
   const contents = new Map(files.map(({ name, content }) => [`/${name}`, content]));
   const server = createServer((request, response) => {
     const content = contents.get(request.url ?? '');
-    if (content === undefined) {
+    if (request.url === '/') {
+      response.writeHead(204).end();
+    } else if (content === undefined) {
       response.writeHead(404).end();
     } else {
       const headers = { 'content-type': 'application/octet-stream', 'content-length': content.length };

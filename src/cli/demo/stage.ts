@@ -6,6 +6,7 @@ import { UnderpassError } from '../../errors.ts';
 import { loadServerConfig, type Tunnel, type TunnelEvent } from '../../index.ts';
 import type { Logger } from '../../log.ts';
 import type { Context } from '../context.ts';
+import { PathWatch } from './path-watch.ts';
 
 /** What is published. */
 export interface Service {
@@ -13,11 +14,19 @@ export interface Service {
   readonly localPort: number;
 }
 
-/** A server, a publisher and a subscriber in this process. */
-export interface Stage {
-  readonly server: string;
-  /** Where the subscriber listens. */
+/** A subscriber's tunnel. */
+export interface Entrance {
+  /** Where it listens. */
   readonly listen: string;
+  /** Which path it takes. */
+  readonly paths: PathWatch;
+}
+
+/** A server, a publisher and a subscriber in this process. */
+export interface Stage extends Entrance {
+  readonly server: string;
+  /** The same, but never direct; a tunnel of its own. */
+  openRelayed(): Promise<Entrance>;
   /** Resolves when a tunnel has ended by itself. */
   readonly failed: Promise<UnderpassError>;
   close(): Promise<void>;
@@ -25,6 +34,9 @@ export interface Stage {
 
 const NAME = 'demo';
 const READY_SECONDS = 30;
+const HOST = '127.0.0.1';
+/** On this machine alone, and with ports that nobody else has. */
+const STUN = { addresses: [HOST], publicAddresses: undefined, ports: [0, 0], required: false };
 
 /** Builds a tunnel around a service, with a secret of its own. What it keeps on disk goes with it. */
 export async function buildStage(service: Service, context: Context, logger: Logger): Promise<Stage> {
@@ -36,7 +48,7 @@ export async function buildStage(service: Service, context: Context, logger: Log
     const folder = await mkdtemp(join(tmpdir(), 'underpass-demo-'));
     cleanups.push(() => rm(folder, { recursive: true, force: true }));
 
-    const config = loadServerConfig(undefined, { listen: '127.0.0.1:0', stunEnabled: false });
+    const config = { ...loadServerConfig(undefined, { listen: `${HOST}:0` }), stun: STUN };
     const server = await context.startServer(config, { logger, stateDir: join(folder, 'server') });
     cleanups.push(() => server.close());
 
@@ -44,7 +56,9 @@ export async function buildStage(service: Service, context: Context, logger: Log
     const connect = (who: string) => {
       const stateDir = join(folder, who);
       const { listen, fingerprint: serverFingerprint } = server;
-      const client = context.createClient({ server: listen, serverFingerprint, stateDir, logger });
+      const access = { server: listen, serverFingerprint, stateDir, logger };
+      // The router has nothing to do with it.
+      const client = context.createClient({ ...access, portMapping: false });
       cleanups.push(() => client.close());
       return client;
     };
@@ -54,12 +68,21 @@ export async function buildStage(service: Service, context: Context, logger: Log
       publisher.publish({ ...service, name: NAME, secret }, onEvent),
     );
     const subscriber = connect('subscriber');
-    const [subscribed, listen] = await ready((onEvent) =>
-      subscriber.subscribe({ target: NAME, secret, localPort: 0 }, onEvent),
-    );
+    const enter = async (mode: 'auto' | 'relay') => {
+      const paths = new PathWatch(NAME);
+      const [tunnel, listen] = await ready((onEvent) =>
+        subscriber.subscribe({ target: NAME, secret, localPort: 0, mode }, (event) => {
+          if (event.event === 'path') paths.tell(event);
+          onEvent(event);
+        }),
+      );
+      return { tunnel, listen, paths };
+    };
+    const { tunnel: subscribed, ...entrance } = await enter('auto');
     return {
+      ...entrance,
       server: server.listen,
-      listen,
+      openRelayed: () => enter('relay'),
       failed: Promise.race([failure(published), failure(subscribed)]),
       close,
     };

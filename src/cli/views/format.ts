@@ -52,9 +52,11 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** `12 ms`, `3.4 s`. */
+/** `0.3 ms`, `12 ms`, `3.4 s`. */
 export function formatSeconds(seconds: number): string {
-  return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`;
+  if (seconds >= 1) return `${seconds.toFixed(1)} s`;
+  const milliseconds = seconds * 1000;
+  return `${Number(milliseconds.toFixed(milliseconds < 9.95 ? 1 : 0))} ms`;
 }
 
 /** The command with which a friend reaches what this tunnel publishes. The secret is left to the two of them. */

@@ -1,9 +1,11 @@
 import type { UnderpassError } from '../../errors.ts';
 import type { NatReport, TunnelEvent } from '../../index.ts';
+import { describePathReason } from '../../path-reason.ts';
 import type { Output } from '../context.ts';
-import { formatBytes, formatSeconds, paint } from './format.ts';
+import { formatBytes, formatSeconds, paint, printable } from './format.ts';
 import { summarizeNetwork } from './nat-headline.ts';
 import { describeNat } from './nat-report.ts';
+import { describePath } from './path.ts';
 import { TunnelVoice } from './tunnel-voice.ts';
 import type { CommandEvent, NatQuestion, TunnelAbout, View } from './view.ts';
 
@@ -65,6 +67,8 @@ export class HumanView implements View {
           `What connects to ${bold(event.listen)} reaches ${event.service} through the tunnel, end-to-end encrypted.`,
           '',
         ].join('\n');
+      case 'path':
+        return `Path: ${bold(describePath(event))}`;
       case 'fetched': {
         const verdict = event.ok
           ? paint(this.#stdout, 'green', 'every byte is right')
@@ -73,9 +77,19 @@ export class HumanView implements View {
         return `  ${event.file.padEnd(14)} ${formatBytes(event.bytes).padStart(10)}  ${verdict}  (${time})`;
       }
       case 'verified':
-        return `\n${bold('It works:')} ${event.files} files, ${formatBytes(event.bytes)}, all as published.`;
+        return `\n${describeSuccess(event, bold)}`;
     }
   }
+}
+
+type Verified = Extract<CommandEvent, { event: 'verified' }>;
+
+function describeSuccess({ files, bytes, paths, reason }: Verified, bold: (text: string) => string): string {
+  const how = paths.includes('direct') ? `each ${paths.join(' and ')}, ` : '';
+  const works = `${bold('It works:')} ${files} files, ${how}${formatBytes(bytes)}, all as published.`;
+  if (reason === null) return works;
+  const why = reason === 'searching' ? 'no direct path was found in time' : describePathReason(reason);
+  return `${works}\nEverything was relayed: ${printable(why)}.`;
 }
 
 type ServerReady = Extract<CommandEvent, { event: 'ready' }>;

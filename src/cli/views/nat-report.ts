@@ -58,7 +58,7 @@ export function describeNat(report: NatReport, question: NatQuestion, output: Ou
     title('Direct play with a friend who has'),
     ...playTable(report, output),
     wrap(
-      'That is what the two networks allow. This version relays all traffic, end-to-end encrypted; direct paths come with the next one.',
+      'That is what the two networks allow. What cannot go directly is relayed; both ways are end-to-end encrypted.',
     ),
     ...(advice.length === 0 ? [] : ['', title('What would help')]),
     ...advice.map((text) => wrap(text, '  - ')),

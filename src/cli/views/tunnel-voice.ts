@@ -1,6 +1,7 @@
 import type { TunnelEvent } from '../../index.ts';
 import type { Output } from '../context.ts';
-import { formatSeconds, friendCommand, paint, printable } from './format.ts';
+import { friendCommand, paint, printable } from './format.ts';
+import { describePath } from './path.ts';
 import type { TunnelAbout } from './view.ts';
 
 type Event<Name extends TunnelEvent['event']> = Extract<TunnelEvent, { event: Name }>;
@@ -14,6 +15,8 @@ export class TunnelVoice {
   readonly #stdout: Output;
   readonly #stderr: Output;
   #introduced = false;
+  /** Friends to whom there has been a direct path; a subscriber's only one has no name. */
+  readonly #direct = new Set<string>();
   /** The last thing said. A server that stays away for an hour fails the same way every few seconds. */
   #last = '';
 
@@ -75,16 +78,20 @@ export class TunnelVoice {
     return `${this.#good('Connected:')} ${this.#quoted} is now at ${where}\nConnect your program there. Press Ctrl-C to stop.`;
   }
 
-  #path({ kind, rtt_ms: rtt, peer }: Event<'path'>): string {
-    const how = kind === 'direct' ? 'direct' : 'relayed by the server';
-    const time = rtt === null ? '' : `, round trip ${formatSeconds(rtt / 1000)}`;
-    const whose = peer === undefined ? this.#quoted : `friend ${printable(peer)}`;
-    return `Path to ${whose}: ${how}, end-to-end encrypted${time}`;
+  #path(event: Event<'path'>): string {
+    const { kind, peer = '' } = event;
+    const whose = peer === '' ? this.#quoted : `friend ${printable(peer)}`;
+    const again = this.#direct.has(peer);
+    if (kind === 'direct') this.#direct.add(peer);
+    return `Path to ${whose}: ${describePath(event, { again })}`;
   }
 
   #peer({ action, peer, address, identity }: Event<'peer'>): string {
     const who = `friend ${this.#bold(printable(peer))}`;
-    if (action === 'left') return `Left: ${who}`;
+    if (action === 'left') {
+      this.#direct.delete(peer);
+      return `Left: ${who}`;
+    }
     return `${this.#good('Joined:')} ${who} from ${printable(address)}, key ${printable(identity)}`;
   }
 

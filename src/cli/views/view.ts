@@ -31,16 +31,30 @@ export type CommandEvent =
   | { readonly event: 'warning'; readonly message: string }
   /** The demo's cast is complete: connections to `listen` reach `service` through the tunnel. */
   | { readonly event: 'demo'; readonly server: string; readonly service: string; readonly listen: string }
+  /** The path of the demo's tunnel, from here on. */
+  | Extract<TunnelEvent, { event: 'path' }>
   | {
       readonly event: 'fetched';
       readonly file: string;
+      /** Which path it took. */
+      readonly path: PathKind;
       readonly bytes: number;
       readonly seconds: number;
       readonly sha256: string;
       /** Whether it is, byte for byte, what was published. */
       readonly ok: boolean;
     }
-  | { readonly event: 'verified'; readonly files: number; readonly bytes: number };
+  | {
+      readonly event: 'verified';
+      readonly files: number;
+      /** All that was fetched, over each path. */
+      readonly bytes: number;
+      readonly paths: readonly PathKind[];
+      /** Why there was no direct path; null where there was one. */
+      readonly reason: string | null;
+    };
+
+export type PathKind = Extract<TunnelEvent, { event: 'path' }>['kind'];
 
 /** What the user told the measurement of the NAT not to do. */
 export interface NatQuestion {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { HumanView } from '../../../src/cli/views/human.ts';
 import type { TunnelAbout } from '../../../src/cli/views/view.ts';
 import { UnderpassError } from '../../../src/errors.ts';
+import type { TunnelEvent } from '../../../src/index.ts';
 import { natReport } from '../../support/nat-report.ts';
 
 class Page {
@@ -34,6 +35,27 @@ function watch(about: Partial<TunnelAbout> = {}, color = false) {
   });
   return { out, err, view, say };
 }
+type PathEvent = Extract<TunnelEvent, { event: 'path' }>;
+
+const unknown = { strategy: null, remote: null, rtt_ms: null, elapsed_ms: null, reason: null } as const;
+const relayed = (reason: string, more: Partial<PathEvent> = {}): PathEvent => ({
+  event: 'path',
+  kind: 'relayed',
+  ...unknown,
+  reason,
+  ...more,
+});
+const direct = (more: Partial<PathEvent> = {}): PathEvent => ({
+  event: 'path',
+  kind: 'direct',
+  ...unknown,
+  strategy: 'bracket',
+  remote: '203.0.113.9:41000',
+  elapsed_ms: 412,
+  rtt_ms: 42.4,
+  ...more,
+});
+
 const subscriber = {
   role: 'subscriber',
   key: 'k',
@@ -51,7 +73,8 @@ test('a publisher learns what its friend has to type, and who comes and goes', (
     address: '192.0.2.7',
   } as const;
   say({ ...peer, action: 'joined' });
-  say({ event: 'path', peer: '7f3a', kind: 'relayed', rtt_ms: 23.4 });
+  say(relayed('searching', { peer: '7f3a', rtt_ms: 23.4 }));
+  say(direct({ peer: '7f3a' }));
   say({ ...peer, action: 'left' });
   say({ event: 'ready', role: 'publisher', name: 'my-game' });
   say({ event: 'closed', name: 'my-game' });
@@ -63,7 +86,8 @@ test('a publisher learns what its friend has to type, and who comes and goes', (
 
 Waiting for friends. Press Ctrl-C to stop.
 Joined: friend 7f3a from 192.0.2.7, key 3f2a-91bc
-Path to friend 7f3a: relayed by the server, end-to-end encrypted, round trip 23 ms
+Path to friend 7f3a: relayed by the server (while a direct path is looked for), end-to-end encrypted, round trip 23 ms
+Path to friend 7f3a: direct (bracket), 203.0.113.9:41000, found after 0.4 s, end-to-end encrypted, round trip 42 ms
 Left: friend 7f3a
 Connected again: 'my-game' works.
 Closed 'my-game'.
@@ -83,13 +107,81 @@ test('a subscriber learns where to connect', () => {
   const { out, say } = watch({ tunnel: subscriber, label: 'connect' });
   say({ event: 'waiting', target: 'my-game' });
   say({ event: 'ready', role: 'subscriber', target: 'my-game', listen: '127.0.0.1:8000' });
-  say({ event: 'path', target: 'my-game', kind: 'direct', rtt_ms: null });
+  say({ event: 'path', target: 'my-game', kind: 'direct', ...unknown });
   expect(
     out.text,
   ).toBe(`[connect] Nobody publishes 'my-game' yet. Waiting; it connects as soon as somebody does.
 [connect] Connected: 'my-game' is now at 127.0.0.1:8000
 [connect] Connect your program there. Press Ctrl-C to stop.
 [connect] Path to 'my-game': direct, end-to-end encrypted
+`);
+});
+
+test('a direct path that is lost and found again reads as one story', () => {
+  const { out, say } = watch({ tunnel: subscriber });
+  const target = 'my-game';
+  say(relayed('searching', { target, rtt_ms: 8.04 }));
+  say(direct({ target }));
+  say(relayed('silent', { target }));
+  say(direct({ target, elapsed_ms: null }));
+  say(relayed('lost', { target }));
+  say(direct({ target, strategy: 'host', elapsed_ms: 38, rtt_ms: 0.31 }));
+  expect(out.text.replaceAll(', end-to-end encrypted', '').replaceAll("Path to 'my-game': ", '')).toBe(
+    `relayed by the server (while a direct path is looked for), round trip 8 ms
+direct (bracket), 203.0.113.9:41000, found after 0.4 s, round trip 42 ms
+relayed by the server (the direct path is silent at the moment)
+direct again (bracket), 203.0.113.9:41000, round trip 42 ms
+relayed by the server (the direct path was lost; another one is looked for)
+direct again (host), 203.0.113.9:41000, found after 38 ms, round trip 0.3 ms
+`,
+  );
+});
+
+test('each friend of a publisher has a path of its own', () => {
+  const { out, say } = watch();
+  const someone = { event: 'peer', name: 'my-game', identity: '1', address: '192.0.2.7' } as const;
+  say(direct({ peer: 'one' }));
+  say(direct({ peer: 'two' }));
+  say({ ...someone, action: 'left', peer: 'two' });
+  say(direct({ peer: 'one', elapsed_ms: 1 }));
+  say(direct({ peer: 'two' }));
+  expect(out.text.match(/friend .* \(bracket\)/g)).toEqual([
+    'friend one: direct (bracket)',
+    'friend two: direct (bracket)',
+    'friend one: direct again (bracket)',
+    'friend two: direct (bracket)',
+  ]);
+});
+
+test.each([
+  ['server-off', 'the server keeps everybody relayed'],
+  ['unpredictable', 'both NATs keep changing ports, too many to guess'],
+  ['what-a-newer-server-says', 'what-a-newer-server-says'],
+  ['constructor', 'constructor'],
+])('why a link is relayed: %s', (reason, sentence) => {
+  const { out, say } = watch({ tunnel: subscriber });
+  say(relayed(reason, { target: 'my-game' }));
+  expect(out.text).toBe(`Path to 'my-game': relayed by the server (${sentence}), end-to-end encrypted\n`);
+});
+
+test('a demo tells the path, and what it has shown', () => {
+  const { out, view } = watch();
+  view.show(direct({ strategy: 'host', remote: '127.0.0.1:41000', rtt_ms: 0.4 }));
+  const verified = { event: 'verified', files: 3, bytes: 2048 } as const;
+  view.show({ ...verified, paths: ['relayed', 'direct'], reason: null });
+  view.show({ ...verified, paths: ['relayed'], reason: 'unsupported' });
+  view.show({ ...verified, paths: ['relayed'], reason: 'searching' });
+  expect(
+    out.text,
+  ).toBe(`Path: direct (host), 127.0.0.1:41000, found after 0.4 s, end-to-end encrypted, round trip 0.4 ms
+
+It works: 3 files, each relayed and direct, 2.0 KiB, all as published.
+
+It works: 3 files, 2.0 KiB, all as published.
+Everything was relayed: no QUIC for this platform.
+
+It works: 3 files, 2.0 KiB, all as published.
+Everything was relayed: no direct path was found in time.
 `);
 });
 
@@ -142,7 +234,12 @@ test('nothing from the network can steer the terminal', () => {
   const { out, say } = watch();
   const evil = '\u001b[2J\u202e\r\n';
   say({ event: 'peer', action: 'joined', name: 'my-game', peer: evil, identity: evil, address: evil });
-  expect(out.text).toBe('Joined: friend ?[2J??? from ?[2J???, key ?[2J???\n');
+  say(direct({ peer: evil, strategy: evil, remote: evil, rtt_ms: null }));
+  say(relayed(evil));
+  expect(out.text).toBe(`Joined: friend ?[2J??? from ?[2J???, key ?[2J???
+Path to friend ?[2J???: direct (?[2J???), ?[2J???, found after 0.4 s, end-to-end encrypted
+Path to 'my-game': relayed by the server (?[2J???), end-to-end encrypted
+`);
 });
 
 test('colours only where they are wanted, and the words are the same', () => {

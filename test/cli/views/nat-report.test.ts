@@ -57,8 +57,8 @@ Direct play with a friend who has
   a symmetric NAT that counts ports   direct          port prediction
   a symmetric NAT with random ports   usually direct  port search, up to 12 s
   UDP blocked                         relayed
-That is what the two networks allow. This version relays all traffic, end-to-end
-encrypted; direct paths come with the next one.
+That is what the two networks allow. What cannot go directly is relayed; both
+ways are end-to-end encrypted.
 
 What would help
   - Turn on UPnP (or NAT-PMP, or PCP) in the router; underpass then opens a port
@@ -273,7 +273,7 @@ describe('what every report has in common', () => {
     const text = tell(changes);
     for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
     expect(text.split('\n').length).toBeLessThan(40);
-    expect(text).toContain('This version relays all traffic');
+    expect(text).toContain('What cannot go directly is relayed');
     const coloured = tell(changes, { color: true });
     expect(coloured).not.toBe(text);
     expect(stripVTControlCharacters(coloured)).toBe(text);
