@@ -170,13 +170,13 @@ test('events have the documented fields, and no output at any level has a secret
   ]);
   expect(fieldsOf(subscriber)).toEqual([
     'event listen role target time',
-    'event kind rtt_ms target time',
+    'elapsed_ms event kind reason remote rtt_ms strategy target time',
     'event target time',
   ]);
   expect(fieldsOf(publisher)).toEqual([
     'event name role time',
     'action address event identity name peer time',
-    'event kind peer rtt_ms time',
+    'elapsed_ms event kind peer reason remote rtt_ms strategy time',
     'action address event identity name peer time',
     'event name time',
   ]);

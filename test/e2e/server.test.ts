@@ -3,6 +3,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { createServer } from 'node:tls';
 import { describe, expect } from 'vitest';
 import { createServerCertificate, formatFingerprint } from '../../src/certificate.ts';
+import { loadQuiche } from '../../src/quic/binding.ts';
 import { echo, listenPort, NAME, type Program, test, type World } from '../support/e2e.ts';
 import { HostileServer } from '../support/e2e-hostile-server.ts';
 import { Middlebox } from '../support/e2e-middlebox.ts';
@@ -128,6 +129,8 @@ describe.concurrent('SIGTERM', () => {
   });
 });
 
+const support = await loadQuiche();
+
 /** The sum of a metric over its labels. */
 function metric(text: string, name: string, labels = ''): number {
   const lines = text.split('\n').filter((line) => line.split(/[ {]/, 1)[0] === name && line.includes(labels));
@@ -180,6 +183,43 @@ test('/metrics, /healthz, and one line of usage for each link', async ({ world }
   expect(usage).toEqual([expect.objectContaining({ tunnel: NAME, publisher_token: 2 })]);
   for (const field of ['up_bytes', 'down_bytes']) expect(usage[0][field]).toBeGreaterThan(text.length);
   expect(usage[0].seconds).toEqual(expect.any(Number));
+});
+
+test.runIf(support.available)('searches for direct paths are counted', async ({ world }) => {
+  const config =
+    'metrics: { listen: "127.0.0.1:0" }\nlogging: { format: json }\nstun: { addresses: [127.0.0.1], ports: [0, 0] }';
+  const server = await world.server({ config, stun: true, args: ['--log-level', 'debug'] });
+  const [, listen = ''] = /"listen":"([^"]+)"[^}]*"msg":"metrics"/.exec(server.program.stderr) ?? [];
+  const quiet = { args: ['--no-port-mapping'] };
+  await world.publish(server, (await world.echoService()).port, quiet);
+  const subscriber = await world.subscribe(server, quiet);
+  const path = await subscriber.program.event('path', { kind: 'direct' });
+  expect(path).toMatchObject({ target: NAME, strategy: 'host', reason: null });
+  expect(await echo(subscriber.port)).toBe('ping');
+  await server.program.until(() => server.program.stderr.includes('"search over"'), 'the outcome');
+  const metrics = await (await fetch(`http://${listen}/metrics`)).text();
+  expect(metric(metrics, 'underpass_searches_total', 'outcome="direct",strategy="host"')).toBe(1);
+  expect(metric(metrics, 'underpass_searches_total')).toBe(1);
+  const time = 'underpass_time_to_direct_client_reported_seconds';
+  expect(metric(metrics, `${time}_count`, 'strategy="host"')).toBe(1);
+  expect(metric(metrics, `${time}_sum`)).toBeCloseTo(Number(path.elapsed_ms) / 1000, 2);
+});
+
+test('a server that allows no direct paths says so, and a direct-only client ends', async ({ world }) => {
+  const server = await world.server({ config: 'p2p: { direct_enabled: false }' });
+  const publisher = await world.publish(server, (await world.echoService()).port);
+  const { program, port } = await world.subscribe(server);
+  const reason = support.available ? 'server-off' : 'unsupported';
+  await program.event('path', { target: NAME, kind: 'relayed', reason, strategy: null, remote: null });
+  await publisher.event('path', { kind: 'relayed', reason });
+  expect(await echo(port)).toBe('ping');
+
+  const purist = world.subscriber(server, { user: 'purist', args: ['--mode', 'direct'] });
+  const { code, message, retry } = await purist.event('error');
+  expect([code, retry]).toEqual(['direct_unavailable', false]);
+  expect(message).toContain(`'${NAME}' cannot be reached directly (`);
+  expect(message).not.toMatch(/[{}]/);
+  expect(await purist.exit()).toBe(4);
 });
 
 /** A reverse proxy: TLS outside, `ws://` with X-Forwarded-For behind it. */
