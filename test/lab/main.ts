@@ -1,4 +1,5 @@
 import { kinds } from './cli/kinds.ts';
+import { MATRIX_USAGE, matrix } from './cli/matrix.ts';
 import { nat } from './cli/nat.ts';
 import { SCENARIO_USAGE, UsageError } from './cli/options.ts';
 import { run } from './cli/run.ts';
@@ -10,6 +11,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<num
   kinds,
   verify,
   nat,
+  matrix,
 };
 
 const USAGE = `npm run lab -- COMMAND
@@ -24,6 +26,9 @@ verify [--seed N] [KIND…]
   checks with probers that are not ours that each kind is what it claims
 nat [--seed N] [--kind KIND] [--json FILE] [--program FILE]
   what 'underpass nat' says of each kind, and whether it is right
+matrix [OPTIONS]
+  whether server, publisher and subscriber get through every pair of NATs, how often and how fast
+${MATRIX_USAGE}
 `;
 
 /** Exits with 2 where the command line is wrong, with 3 where the machine cannot have a laboratory. */

@@ -18,13 +18,13 @@ export class Delays {
 
   /** Holds from the next packet on. */
   async set(delay: Delay): Promise<void> {
-    const { ms, jitterMs = 0, lossPercent = 0, megabitsPerSecond = 0 } = delay;
+    const { ms, jitterMs = 0, lossPercent = 0, megabitsPerSecond = 0, queueMs = 100 } = delay;
     const bytesPerSecond = (megabitsPerSecond * 1e6) / 8;
     const first = this.#forwarder === undefined;
     this.#forwarder ??= this.#start();
     const forwarder = this.#forwarder;
     const before = configured(forwarder.stdout);
-    forwarder.write(`${ms} ${jitterMs} ${lossPercent} ${bytesPerSecond}\n`);
+    forwarder.write(`${ms} ${jitterMs} ${lossPercent} ${bytesPerSecond} ${queueMs}\n`);
     await forwarder.output((stdout) => configured(stdout) > before || undefined);
     if (first) await this.#divert();
   }

@@ -4,7 +4,8 @@ forwarder.py SEED DEVICE...
 
 Each DEVICE is a TUN interface that this program makes, and into which the core routes what arrives on one uplink. A packet is
 kept for the delay and written back; the kernel then routes it on. Every line on standard input is `MS JITTER_MS LOSS_PERCENT
-BYTES_PER_SECOND` (0: unlimited), holds from the next packet on, and is answered with `configured`. Ends with its input.
+BYTES_PER_SECOND QUEUE_MS` (rate 0: unlimited; what waits for its turn at that rate for longer is dropped), holds from the next
+packet on, and is answered with `configured`. Ends with its input.
 """
 
 import fcntl
@@ -19,8 +20,6 @@ import time
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
 BATCH = 256
-# What waits for its turn at the limited rate, beyond the delay; more is dropped.
-QUEUE_SECONDS = 0.1
 
 
 def open_tun(name):
@@ -49,11 +48,12 @@ class Forwarder:
         self.free_at = dict.fromkeys(tuns, 0.0)
         self.held = []
         self.count = 0
-        self.delay = self.jitter = self.loss = self.rate = 0.0
+        self.delay = self.jitter = self.loss = self.rate = self.queue = 0.0
 
     def configure(self, line):
-        ms, jitter_ms, loss_percent, self.rate = map(float, line.split())
-        self.delay, self.jitter, self.loss = ms / 1000, jitter_ms / 1000, loss_percent / 100
+        ms, jitter_ms, loss_percent, self.rate, queue_ms = map(float, line.split())
+        self.delay, self.jitter, self.queue = ms / 1000, jitter_ms / 1000, queue_ms / 1000
+        self.loss = loss_percent / 100
 
     def take(self, tun):
         for _ in range(BATCH):
@@ -66,7 +66,7 @@ class Forwarder:
             now = time.monotonic()
             if self.rate > 0:
                 start = max(now, self.free_at[tun])
-                if start - now > QUEUE_SECONDS:
+                if start - now > self.queue:
                     continue
                 self.free_at[tun] = now = start + len(packet) / self.rate
             undo_hop(packet)

@@ -2,16 +2,29 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NatReport } from '../../../src/nat/report.ts';
 import type { Laboratory, MachineName } from '../laboratory.ts';
-import type { LabProcess } from '../system/lab-process.ts';
+import { type LabProcess, wholeLines } from '../system/lab-process.ts';
 import { ROOT } from '../system/root.ts';
 import { SERVER_ADDRESSES, SERVER_ADDRESSES_V6 } from '../topology/addresses.ts';
 
 /** The program, as `npm run build` leaves it. */
 export const PROGRAM = join(ROOT, 'dist', 'cli', 'main.js');
 
+/** The port of the service that is published. */
+export const SERVICE_PORT = 27015;
+
+const NAME = 'game';
 const PORT = 4040;
 const METRICS = '127.0.0.1:9100';
 const URL = `ws://${SERVER_ADDRESSES[0]}:${PORT}`;
+const ACCESS = ['--server', URL, '--insecure', '--json'];
+const SECRET = ['--secret', 'not a real secret'];
+
+export interface TunnelOptions {
+  /** Instead of what `npm run build` has left. */
+  readonly program?: string | undefined;
+  /** Further arguments. */
+  readonly flags?: readonly string[];
+}
 
 /** Starts the real server on the server's machine, with STUN on so many of its addresses, and waits until it is ready. */
 export async function startServer(
@@ -23,11 +36,11 @@ export async function startServer(
   const addresses = [...SERVER_ADDRESSES.slice(0, stunAddresses), ...v6.slice(0, stunAddresses)];
   const config = join(lab.folder('server'), 'server.yaml');
   const stun = { addresses, ports: [3478, 3479] };
+  const listen = `ws://0.0.0.0:${PORT}`;
+  // Each run is to find its path by itself.
+  const p2p = { remember_outcomes: false };
   // JSON is YAML.
-  writeFileSync(
-    config,
-    JSON.stringify({ listen: `ws://0.0.0.0:${PORT}`, stun, metrics: { listen: METRICS } }),
-  );
+  writeFileSync(config, JSON.stringify({ listen, p2p, stun, metrics: { listen: METRICS } }));
   const env = environment(lab, 'server');
   const server = lab.spawn('server', [process.execPath, program, 'server', '--config', config, '--json'], {
     env,
@@ -43,12 +56,47 @@ export function serverMetrics(lab: Laboratory): Promise<string> {
 }
 
 /** Publishes a name from a machine, telling events line by line, and waits until it is published. */
-export async function startPublisher(lab: Laboratory, machine: MachineName): Promise<LabProcess> {
-  const flags = ['--name', 'game', '--secret', 'not a real secret', '--server', URL, '--insecure', '--json'];
-  const argv = [process.execPath, PROGRAM, 'p2p', '27015', ...flags];
-  const publisher = lab.spawn(machine, argv, { env: environment(lab, machine) });
+export async function startPublisher(
+  lab: Laboratory,
+  machine: MachineName,
+  options: TunnelOptions = {},
+): Promise<LabProcess> {
+  const publisher = startTunnel(lab, machine, [String(SERVICE_PORT), '--name', NAME], options);
   await publisher.output((stdout) => stdout.includes('"ready"') || undefined);
   return publisher;
+}
+
+/** Brings what is published to a port of a machine that the system chooses, telling events. Waits for nothing. */
+export function startSubscriber(
+  lab: Laboratory,
+  machine: MachineName,
+  options: TunnelOptions = {},
+): LabProcess {
+  return startTunnel(lab, machine, ['0', '--target', NAME], options);
+}
+
+function startTunnel(
+  lab: Laboratory,
+  machine: MachineName,
+  args: readonly string[],
+  { program = PROGRAM, flags = [] }: TunnelOptions,
+): LabProcess {
+  const argv = [process.execPath, program, 'p2p', ...args, ...SECRET, ...ACCESS, ...flags];
+  return lab.spawn(machine, argv, { env: environment(lab, machine) });
+}
+
+/** What `--json` makes of an event. */
+export interface ToldEvent {
+  readonly event: string;
+  /** ISO 8601. */
+  readonly time: string;
+  readonly [field: string]: unknown;
+}
+
+/** Every event of one name that a program has told so far. */
+export function told(program: LabProcess, name: string): ToldEvent[] {
+  const events: ToldEvent[] = wholeLines(program.stdout).map((line) => JSON.parse(line));
+  return events.filter(({ event }) => event === name);
 }
 
 /** What `underpass nat` reports on a machine. Throws what it said when it reported nothing. */
@@ -57,7 +105,7 @@ export async function discoverNat(
   machine: MachineName,
   program = PROGRAM,
 ): Promise<NatReport> {
-  const argv = [process.execPath, program, 'nat', '--server', URL, '--insecure', '--json'];
+  const argv = [process.execPath, program, 'nat', ...ACCESS];
   const { code, stdout, stderr } = await lab.run(machine, argv, { env: environment(lab, machine) });
   if (code !== 0) throw new Error(`'underpass nat' failed with ${code}: ${stderr}${stdout}`);
   return JSON.parse(stdout);

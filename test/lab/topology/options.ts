@@ -21,6 +21,8 @@ export interface Delay {
   readonly lossPercent?: number;
   /** Of each uplink into the core. Unlimited when absent. */
   readonly megabitsPerSecond?: number;
+  /** How long a packet may have to wait for its turn at that rate before it is dropped instead. 100 when absent. */
+  readonly queueMs?: number;
 }
 
 export interface LaboratoryOptions {
@@ -37,3 +39,12 @@ export interface LaboratoryOptions {
 
 /** Linux's own. */
 export const DEFAULT_UDP_TIMEOUT: UdpTimeout = { fresh: 30, settled: 120 };
+
+/** As a command line has it: `KIND[@CARRIER][+hairpin][+igd]`. */
+export function nameOfSite({ kind, carrier, hairpin = false, igd = false }: SiteOptions): string {
+  return [
+    carrier ? `${kind}@${carrier}` : kind,
+    ...(hairpin ? ['hairpin'] : []),
+    ...(igd ? ['igd'] : []),
+  ].join('+');
+}
