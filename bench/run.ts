@@ -1,6 +1,9 @@
 import { parseArgs } from 'node:util';
+import { direct } from './measurements/direct.ts';
 import { echo } from './measurements/echo.ts';
+import { failover } from './measurements/failover.ts';
 import { idle } from './measurements/idle.ts';
+import { lossy } from './measurements/lossy.ts';
 import type { Measurement } from './measurements/measurement.ts';
 import { open } from './measurements/open.ts';
 import { stalled } from './measurements/stalled.ts';
@@ -10,7 +13,16 @@ import type { Figure } from './report/figure.ts';
 import { printFigure, printLine } from './report/print.ts';
 import { saveResults } from './report/save.ts';
 
-const measurements: Readonly<Record<string, Measurement>> = { throughput, echo, open, stalled, idle };
+const measurements: Readonly<Record<string, Measurement>> = {
+  throughput,
+  echo,
+  open,
+  stalled,
+  idle,
+  direct,
+  failover,
+  lossy,
+};
 
 /** `npm run bench -- [--quick] [name…]`: everything, or what is named. Fails only when something is broken. */
 async function main(): Promise<void> {

@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { cpuTime } from '../processes/cpu.ts';
 import type { Path } from '../processes/path.ts';
 import { total } from '../report/statistics.ts';
+import type { Place } from './echo.ts';
+import type { Reading } from './flow.ts';
 import type { Load } from './load.ts';
 
 export type Direction = 'down' | 'up' | 'both';
@@ -16,22 +18,52 @@ export interface Carried {
 const MIB = 1024 * 1024;
 /** Until the windows of a connection have grown. */
 const WARM_UP = 500;
-/** Until what was on the way when the connection was reset is gone, so that the next one has the machine to itself. */
+/** Until its first byte. */
+const PATIENCE = 20_000;
+/** Until what was on the way when the connections were reset is gone, so that the next one has the machine to itself. */
 const SETTLE = 200;
 
-/** One connection through a path, for `duration` milliseconds after it has warmed up. */
+/** Some connections through a path, for `duration` milliseconds after they have warmed up. */
 export async function carry(
   load: Load,
   path: Path,
   direction: Direction,
   duration: number,
+  connections = 1,
 ): Promise<Carried> {
-  const transfer = await load.client.call('start', { port: path.port, mode: direction });
+  const before = await received(load);
+  const transfers: number[] = [];
+  while (transfers.length < connections) {
+    transfers.push(await load.client.call('start', { ...placeOf(path), mode: direction }));
+  }
+  await flowing(load, path, before);
   await delay(WARM_UP);
   const carried = await observe(load, path, duration);
-  await load.client.call('stop', transfer);
+  for (const transfer of transfers) await load.client.call('stop', transfer);
   await delay(SETTLE);
   return carried;
+}
+
+function placeOf({ host = '127.0.0.1', port }: Path): Place {
+  return { host, port };
+}
+
+/** Waits until something has come through: not every path is there as soon as it is asked for. */
+async function flowing(load: Load, { name }: Path, before: readonly Reading[]): Promise<void> {
+  const deadline = performance.now() + PATIENCE;
+  while (bytesOf(await received(load)) === bytesOf(before)) {
+    if (performance.now() > deadline) throw new Error(`nothing came through ${name}`);
+    await delay(10);
+  }
+}
+
+/** What has arrived at the client and at the service. */
+function received(load: Load): Promise<Reading[]> {
+  return Promise.all([load.client.call('received'), load.service.call('received')]);
+}
+
+function bytesOf(readings: readonly Reading[]): number {
+  return total(readings.map(({ bytes }) => bytes));
 }
 
 const SLICE = 1000;
@@ -41,7 +73,9 @@ const MOST_SLICES = 10;
 /** Before anything is measured: bytes both ways, until they cost no less than before. The first seconds are the compiler's. */
 export async function warmUp(load: Load, paths: readonly Path[]): Promise<void> {
   for (const path of paths) {
-    const transfer = await load.client.call('start', { port: path.port, mode: 'both' });
+    const before = await received(load);
+    const transfer = await load.client.call('start', { ...placeOf(path), mode: 'both' });
+    await flowing(load, path, before);
     let lowest = Number.POSITIVE_INFINITY;
     for (let slice = 1; slice <= MOST_SLICES; slice++) {
       const { cpu } = await observe(load, path, SLICE);
@@ -59,21 +93,21 @@ async function observe(load: Load, { name, participants }: Path, duration: numbe
   const everybody = [...participants, ...load.participants];
   const look = async () => ({
     cpu: everybody.map(({ pid }) => cpuTime(pid)),
-    received: await Promise.all([load.client.call('received'), load.service.call('received')]),
+    received: await received(load),
   });
   const before = await look();
   await delay(duration);
   const after = await look();
 
-  const received = after.received.map(({ bytes, at }, i) => {
+  const arrived = after.received.map(({ bytes, at }, i) => {
     const earlier = before.received[i] ?? { bytes: 0, at: 0 };
     return { mib: (bytes - earlier.bytes) / MIB, seconds: (at - earlier.at) / 1000 };
   });
-  const mib = total(received.map((one) => one.mib));
+  const mib = total(arrived.map((one) => one.mib));
   if (mib === 0) throw new Error(`nothing came through ${name}`);
   const spent = (i: number) => (after.cpu[i] ?? Number.NaN) - (before.cpu[i] ?? Number.NaN);
   return {
-    speed: total(received.map((one) => one.mib / one.seconds)),
+    speed: total(arrived.map((one) => one.mib / one.seconds)),
     cpu: new Map(everybody.map(({ role }, i) => [role, spent(i) / mib])),
   };
 }

@@ -1,9 +1,15 @@
 import { connect, type Socket } from 'node:net';
 import { MODES, type Mode } from './mode.ts';
 
+/** Where a path begins. */
+export interface Place {
+  readonly host?: string;
+  readonly port: number;
+}
+
 /** A connection to the service through a path, its mode already sent. */
-export function openConnection(port: number, mode: Mode): Socket {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true });
+export function openConnection({ host = '127.0.0.1', port }: Place, mode: Mode): Socket {
+  const socket = connect({ host, port, noDelay: true });
   socket.on('error', () => socket.destroy());
   socket.write(Buffer.of(MODES.indexOf(mode)));
   return socket;

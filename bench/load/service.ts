@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { answer } from '../processes/rpc.ts';
+import type { Place } from './echo.ts';
 import { Meter, offer } from './flow.ts';
 import { MODES, type Mode, OFFERED_TO_STALLED, READ_BEFORE_STALL } from './mode.ts';
 
@@ -41,12 +42,10 @@ const server = createServer({ noDelay: true }, (socket) => {
 });
 
 const handlers = {
-  /** Where it listens. */
-  port: () =>
+  /** Starts to listen, and returns the port. */
+  listen: ({ host = '127.0.0.1', port }: Place) =>
     new Promise<number>((resolve) => {
-      server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 }, () =>
-        resolve((server.address() as AddressInfo).port),
-      );
+      server.listen({ host, port, backlog: 1024 }, () => resolve((server.address() as AddressInfo).port));
     }),
   /** What has arrived, over all connections. */
   received: () => meter.read(),

@@ -36,7 +36,7 @@ async function compareBursts(load: Load, chain: Path, relay: Path, rounds: numbe
     relayed.push(subject);
   }
   return {
-    what: `${AT_ONCE} at once over ${relay.name}`,
+    what: `${AT_ONCE} at once ${relay.name}`,
     unit: 'ms until all were served',
     subject: median(relayed),
     yardstick: median(bare),

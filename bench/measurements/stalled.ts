@@ -108,7 +108,7 @@ function memoryFigure({ direction, relay }: Case, before: Memories, after: Memor
     after.map(([role, memory], i) => [role, (memory[of] - (before[i]?.[1][of] ?? 0)) / MIB] as const);
   const held = growth('held');
   return {
-    what: `${direction} over ${relay.name}: held`,
+    what: `${direction} ${relay.name}: held`,
     unit: 'MiB over the warm baseline',
     subject: Math.max(...held.map(([, mib]) => mib)),
     targets: [atMost(MOST_HELD)],
@@ -122,7 +122,7 @@ function memoryFigure({ direction, relay }: Case, before: Memories, after: Memor
 function speedFigure(one: Case, alone: readonly Speed[], beside: readonly Speed[]): Figure {
   const usual = median(alone.map(({ ratio }) => ratio));
   return {
-    what: `${one.direction} over ${one.relay.name}: others`,
+    what: `${one.direction} ${one.relay.name}: others`,
     unit: 'of the bare speed',
     subject: median(beside.map(({ ratio }) => ratio)),
     yardstick: usual,

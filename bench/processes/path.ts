@@ -7,6 +7,8 @@ export interface Participant {
 /** A way to the service: a port to connect to, and who carries the bytes from there. */
 export interface Path {
   readonly name: string;
+  /** Where `port` is, when not on the client's machine. */
+  readonly host?: string;
   readonly port: number;
   readonly participants: readonly Participant[];
 }

@@ -1,7 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { environment } from '../../test/lab/system/lab-process.ts';
+import { createNamespaces, inside, removeNamespaces } from '../../test/lab/system/namespaces.ts';
+import { newPrefix } from '../../test/lab/system/owner.ts';
 import { type Handlers, Worker } from './rpc.ts';
 
 /** What one measurement runs on: its processes, which end with it, and a folder, which goes with it. */
@@ -13,6 +16,9 @@ export class Stage {
   readonly #onExit = () => this.close();
   #fail: (error: Error) => void = () => {};
   #folders = 0;
+  /** Where processes are started, and which of them is this one's. */
+  #namespace: string | undefined;
+  #ownNamespace: string | undefined;
 
   constructor() {
     this.failed = new Promise((_, reject) => {
@@ -31,11 +37,32 @@ export class Stage {
     return folder;
   }
 
+  /** Everything that is started from now on is in this network namespace. */
+  enter(namespace: string): void {
+    this.#namespace = namespace;
+  }
+
+  /** Enters a network that has nothing but loopback. Needs what the laboratory needs. */
+  isolate(): void {
+    const namespace = `${newPrefix()}bench`;
+    createNamespaces([namespace], []);
+    this.#ownNamespace = namespace;
+    this.enter(namespace);
+    this.command(['ip', 'link', 'set', 'lo', 'up']);
+  }
+
+  /** Runs a command of the system to its end, where processes are started. */
+  command(argv: readonly [string, ...string[]], input = ''): void {
+    const [program, ...args] = this.#placed(argv);
+    execFileSync(program, args, { input, env: environment(), stdio: ['pipe', 'ignore', 'inherit'] });
+  }
+
   /** Starts Node with an IPC channel; standard output can be read, and errors are shown. */
-  spawn(argv: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
-    const child = spawn(process.execPath, argv, {
+  spawn(argv: readonly string[], variables: Readonly<Record<string, string>> = {}): ChildProcess {
+    const [program, ...args] = this.#placed([process.execPath, ...argv]);
+    const child = spawn(program, args, {
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-      env: { PATH: process.env.PATH, ...environment },
+      env: { PATH: environment().PATH, ...variables },
     });
     this.#children.add(child);
     child.on('error', (error) => this.#fail(error));
@@ -48,8 +75,8 @@ export class Stage {
   }
 
   /** Starts a file of the bench, given from its root, as `load/client`. */
-  worker<H extends Handlers>(file: string, ...argv: readonly string[]): Worker<H> {
-    const child = this.spawn(['--expose-gc', join(import.meta.dirname, '..', `${file}.js`), ...argv]);
+  worker<H extends Handlers>(file: string): Worker<H> {
+    const child = this.spawn(['--expose-gc', join(import.meta.dirname, '..', `${file}.js`)]);
     child.stdout?.resume();
     return new Worker<H>(child);
   }
@@ -60,6 +87,11 @@ export class Stage {
       this.#children.delete(child);
       child.kill('SIGKILL');
     }
+    if (this.#ownNamespace !== undefined) removeNamespaces([this.#ownNamespace]);
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #placed(argv: readonly [string, ...string[]]): [string, ...string[]] {
+    return this.#namespace === undefined ? [...argv] : inside(this.#namespace, argv);
   }
 }

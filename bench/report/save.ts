@@ -3,7 +3,7 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Figure } from './figure.ts';
 
-const FOLDER = join(import.meta.dirname, '..', '..', 'results');
+const FOLDER = join(import.meta.dirname, '..', '..', '..', 'results');
 
 /** Writes everything as JSON, with what it was measured on. Returns the file. */
 export function saveResults(

@@ -1,0 +1,34 @@
+import type { Path } from './path.ts';
+import { type Program, startProgram } from './program.ts';
+import type { Stage } from './stage.ts';
+
+/** A tunnel through the real programs. */
+export interface Tunnel extends Path {
+  readonly programs: Readonly<Record<'server' | 'publisher' | 'subscriber', Program>>;
+}
+
+const NAME = 'bench';
+
+/** A publisher of the service on `servicePort` and a subscriber, both at one server; the link is up. */
+export async function startTunnel(
+  stage: Stage,
+  name: string,
+  server: Program,
+  servicePort: number,
+  ...argv: readonly string[]
+): Promise<Tunnel> {
+  const { listen, fingerprint } = server.ready;
+  const access = ['--server', String(listen)];
+  if (fingerprint !== null) access.push('--server-fingerprint', String(fingerprint));
+  const p2p = (port: number, ...more: readonly string[]) =>
+    startProgram(stage, 'p2p', String(port), ...access, ...argv, ...more);
+  const publisher = await p2p(servicePort, '--name', NAME, '--local-host', '127.0.0.1');
+  const subscriber = await p2p(0, '--target', NAME);
+  const programs = { subscriber, server, publisher };
+  return {
+    name,
+    port: Number(String(subscriber.ready.listen).split(':').at(-1)),
+    participants: Object.entries(programs).map(([role, { pid }]) => ({ role, pid })),
+    programs,
+  };
+}

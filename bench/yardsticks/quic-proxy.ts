@@ -1,0 +1,192 @@
+import { randomBytes } from 'node:crypto';
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { createLinkCertificate } from '../../src/certificate.ts';
+import { loadQuiche, type Quiche, type QuicheConnection } from '../../src/quic/binding.ts';
+import { createConfig, PACKET_SIZE } from '../../src/quic/config.ts';
+import { answer } from '../processes/rpc.ts';
+
+// A bare proxy over QUIC: TCP connections become streams of one connection, and at the other end TCP connections again. It uses
+// quiche as our carrier does, with the same configuration, and does nothing that two ends which trust each other do not need.
+
+const HOST = '127.0.0.1';
+const HERE = { host: HOST, port: 1 };
+const THERE = { host: HOST, port: 2 };
+const SLAB_SIZE = 64 * 1024;
+const READ_SIZE = 64 * 1024;
+const RECEIVE_BUFFER = 2 * 1024 * 1024;
+const STREAM_STEP = 4;
+const NOTHING = Buffer.alloc(0);
+/** Carries FIN. quiche (0.18) may forget to send one that has no byte to go with. */
+const LAST = Buffer.alloc(1);
+
+/** One stream and its TCP connection. */
+interface Joint {
+  readonly tcp: Socket;
+  /** What quiche had no room for; the connection is paused meanwhile. */
+  unsent: Buffer;
+  /** Whether TCP has said its last byte, and whether quiche has taken it. */
+  ended: boolean;
+  finished: boolean;
+}
+
+class QuicProxy {
+  readonly #udp: UdpSocket;
+  readonly #peerPort: number;
+  readonly #native: QuicheConnection;
+  readonly #joints = new Map<number, Joint>();
+  readonly #dial: (() => Socket) | undefined;
+  readonly #into = Buffer.allocUnsafeSlow(READ_SIZE);
+  #slab = Buffer.allocUnsafeSlow(SLAB_SIZE);
+  #used = 0;
+  #turn: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #nextId = 0;
+  onEstablished: (() => void) | undefined;
+
+  /** @param dial connects to the service, on the side that has one */
+  constructor(native: QuicheConnection, udp: UdpSocket, peerPort: number, dial?: () => Socket) {
+    this.#native = native;
+    this.#udp = udp;
+    this.#peerPort = peerPort;
+    this.#dial = dial;
+    udp.on('message', (packet) => {
+      native.recv(packet, { from: THERE, to: HERE });
+      this.#wake();
+    });
+    this.#wake();
+  }
+
+  /** Opens a stream for a connection. */
+  add(tcp: Socket): void {
+    this.#join(this.#nextId, tcp);
+    this.#nextId += STREAM_STEP;
+  }
+
+  #join(id: number, tcp: Socket): Joint {
+    const joint: Joint = { tcp, unsent: NOTHING, ended: false, finished: false };
+    this.#joints.set(id, joint);
+    tcp.on('data', (chunk) => {
+      joint.unsent = chunk;
+      tcp.pause();
+      this.#wake();
+    });
+    tcp.on('drain', () => this.#wake());
+    tcp.on('error', () => tcp.destroy());
+    // A reset travels as an end: the service of the bench stops then.
+    for (const event of ['end', 'close']) {
+      tcp.on(event, () => {
+        joint.ended = true;
+        this.#wake();
+      });
+    }
+    return joint;
+  }
+
+  #wake(): void {
+    this.#turn ??= setImmediate(() => this.#takeTurn());
+  }
+
+  #takeTurn(): void {
+    this.#turn = undefined;
+    const native = this.#native;
+    if (native.isClosed()) throw new Error('the bare QUIC connection is gone');
+    for (const id of native.readable()) this.#read(id);
+    for (const [id, joint] of this.#joints) this.#write(id, joint);
+    while (this.#sendPacket());
+    clearTimeout(this.#timer);
+    const timeout = native.timeout();
+    if (timeout !== null) {
+      this.#timer = setTimeout(() => {
+        native.onTimeout();
+        this.#wake();
+      }, timeout + 1);
+    }
+    if (native.isEstablished()) this.onEstablished?.();
+  }
+
+  #read(id: number): void {
+    const { tcp } = this.#joints.get(id) ?? this.#join(id, (this.#dial as () => Socket)());
+    while (!tcp.writableNeedDrain) {
+      const read = this.#native.streamRecv(id, this.#into);
+      if (read === null) return;
+      const [size, isEnd] = read;
+      const bytes = this.#into.subarray(0, isEnd ? size - LAST.length : size);
+      if (tcp.writable) tcp.write(Buffer.from(bytes));
+      if (!isEnd) continue;
+      tcp.end();
+      return;
+    }
+  }
+
+  #write(id: number, joint: Joint): void {
+    if (joint.unsent.length > 0) {
+      const taken = this.#native.streamSend(id, joint.unsent, false) ?? 0;
+      joint.unsent = joint.unsent.subarray(taken);
+      if (joint.unsent.length === 0) joint.tcp.resume();
+    } else if (joint.ended && !joint.finished) {
+      joint.finished = this.#native.streamSend(id, LAST, true) === LAST.length;
+    }
+  }
+
+  #sendPacket(): boolean {
+    if (SLAB_SIZE - this.#used < PACKET_SIZE) {
+      this.#slab = Buffer.allocUnsafeSlow(SLAB_SIZE);
+      this.#used = 0;
+    }
+    const sent = this.#native.send(this.#slab.subarray(this.#used, this.#used + PACKET_SIZE));
+    if (sent === null) return false;
+    this.#udp.send(this.#slab, this.#used, sent[0], this.#peerPort, HOST);
+    this.#used += sent[0];
+    return true;
+  }
+}
+
+const udp = createSocket({
+  type: 'udp4',
+  lookup: (address, _options, callback) => callback(null, address, 4),
+});
+
+async function configured(role: 'subscriber' | 'publisher') {
+  const support = await loadQuiche();
+  if (!support.available) throw new Error(support.problem);
+  const { quiche }: { quiche: Quiche } = support;
+  const certificate = await createLinkCertificate();
+  return {
+    quiche,
+    config: createConfig(quiche, { role, certificate, maxStreams: 1024, idleTimeout: 60_000 }),
+  };
+}
+
+const handlers = {
+  /** Returns the port that the other proxy sends to. */
+  bind: async () => {
+    await new Promise<void>((resolve) => udp.bind({ address: HOST }, resolve));
+    // As ours: otherwise a fifth of what is sent is lost on loopback, and sent again.
+    udp.setRecvBufferSize(RECEIVE_BUFFER);
+    return udp.address().port;
+  },
+  /** Waits for the other proxy; its streams go on to the service. */
+  publish: async ({ peerPort, servicePort }: { peerPort: number; servicePort: number }) => {
+    const { quiche, config } = await configured('publisher');
+    const native = quiche.Connection.accept(randomBytes(20), null, HERE, THERE, config);
+    const dial = () => connect({ host: HOST, port: servicePort, noDelay: true, allowHalfOpen: true });
+    new QuicProxy(native, udp, peerPort, dial);
+  },
+  /** Connects to the other proxy, and returns where TCP connections are accepted from now on. */
+  subscribe: async ({ peerPort }: { peerPort: number }) => {
+    const { quiche, config } = await configured('subscriber');
+    const native = quiche.Connection.connect(null, randomBytes(20), HERE, THERE, config);
+    const proxy = new QuicProxy(native, udp, peerPort);
+    await new Promise<void>((resolve) => {
+      proxy.onEstablished = resolve;
+    });
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, (tcp) => proxy.add(tcp));
+    server.listen({ host: HOST, port: 0 });
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  },
+};
+export type QuicProxyHandlers = typeof handlers;
+answer(handlers);
