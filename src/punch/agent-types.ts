@@ -12,7 +12,7 @@ export interface PunchOptions extends ChecksOptions {
   /** For which there is a main socket. */
   readonly families: readonly (4 | 6)[];
   readonly measured: Measured;
-  /** Whether the peer may be on this machine; for tests. */
+  /** Whether the peer may be on this machine, as it is where the server is. */
   readonly loopback?: boolean;
 }
 

@@ -81,11 +81,6 @@ export class PunchAgent implements Machine<PunchOutput> {
     };
   }
 
-  /** To the peer and back on the selected path, in milliseconds; undefined while there is none. */
-  get rtt(): number | undefined {
-    return this.#path?.pair.rtt;
-  }
-
   /** The peer has named an address of its own, in a message that was authenticated. False where it is refused. */
   addCandidate(candidate: PeerCandidate, now: Instant): boolean {
     this.#enter(now);

@@ -31,7 +31,7 @@ export class Remotes {
   #told = 0;
   #learned = 0;
 
-  /** @param loopback whether the peer may be on this machine; for tests */
+  /** @param loopback whether the peer may be on this machine, as it is where the server is */
   constructor(loopback: boolean) {
     this.#loopback = loopback;
   }
