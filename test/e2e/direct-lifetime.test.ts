@@ -2,7 +2,7 @@ import { describe, expect } from 'vitest';
 import { echo, NAME } from '../support/e2e.ts';
 import {
   directPath,
-  goDirect,
+  goDirectOnServer,
   NO_ROUTER,
   pathsOf,
   publishDirect,
@@ -16,10 +16,8 @@ describe.concurrent('one side is killed', () => {
   test('a publisher: its connections are reset, and as soon as it is back new ones are served, directly', async ({
     world,
   }) => {
-    const server = await world.server(STUN);
     const service = await world.echoService();
-    const at = { publisher: server, subscriber: server };
-    const { publisher, subscriber } = await goDirect(world, at, service.port);
+    const { server, publisher, subscriber } = await goDirectOnServer(world, service.port);
     const open = await world.wire(subscriber.port);
     open.send('hello');
     expect(await open.read(5)).toBe('hello');
@@ -39,10 +37,8 @@ describe.concurrent('one side is killed', () => {
   });
 
   test('a subscriber: the publisher notices, and the next one is served directly', async ({ world }) => {
-    const server = await world.server(STUN);
     const service = await world.counterpart();
-    const at = { publisher: server, subscriber: server };
-    const { publisher, subscriber } = await goDirect(world, at, service.port);
+    const { server, publisher, subscriber } = await goDirectOnServer(world, service.port);
     const open = await world.wire(subscriber.port);
     open.send('hello');
     const served = await service.accept();
@@ -62,9 +58,7 @@ describe.concurrent('one side is killed', () => {
 test('the server is killed and comes back: what is direct never notices', async ({ world }) => {
   let serverIsBack = false;
   const { service, run } = await transfer(world, (blocks) => serverIsBack && mebibytes(32)(blocks));
-  const server = await world.server(STUN);
-  const at = { publisher: server, subscriber: server };
-  const { publisher, subscriber } = await goDirect(world, at, service.port);
+  const { server, publisher, subscriber } = await goDirectOnServer(world, service.port);
   const transferred = run(subscriber.port);
   // Its failure is told below.
   transferred.catch(() => undefined);
@@ -86,10 +80,8 @@ test('the server is killed and comes back: what is direct never notices', async 
 test('when the server is back there is a new link, and connections of the old one end as they like', async ({
   world,
 }) => {
-  const server = await world.server(STUN);
   const service = await world.echoService();
-  const at = { publisher: server, subscriber: server };
-  const { publisher, subscriber } = await goDirect(world, at, service.port);
+  const { server, publisher, subscriber } = await goDirectOnServer(world, service.port);
   const old = await world.wire(subscriber.port);
   old.send('before');
   expect(await old.read(6)).toBe('before');
@@ -122,10 +114,8 @@ test('when the server is back there is a new link, and connections of the old on
 });
 
 test('a connection of an old link survives the second server, too', async ({ world }) => {
-  const server = await world.server(STUN);
   const service = await world.echoService();
-  const at = { publisher: server, subscriber: server };
-  const { publisher, subscriber } = await goDirect(world, at, service.port, ['--mode', 'direct']);
+  const { server, publisher, subscriber } = await goDirectOnServer(world, service.port, ['--mode', 'direct']);
   const old = await world.wire(subscriber.port);
   old.send('before');
   expect(await old.read(6)).toBe('before');

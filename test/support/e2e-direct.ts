@@ -64,6 +64,12 @@ export async function goDirect(
   return { publisher, subscriber, published, subscribed };
 }
 
+/** The same by way of one server of their own, which answers STUN. */
+export async function goDirectOnServer(world: World, service: number, args?: readonly string[]) {
+  const server = await world.server(STUN);
+  return { server, ...(await goDirect(world, { publisher: server, subscriber: server }, service, args)) };
+}
+
 /** The next time that a program says it goes directly. */
 export function directPath(program: Program): Promise<JsonEvent> {
   return program.event('path', { kind: 'direct' });
