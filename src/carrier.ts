@@ -33,7 +33,14 @@ export interface ByteStream {
 export interface CarrierHandler {
   /** The peer opened a stream. Attach to it before returning, or reset it. */
   onStream(stream: ByteStream): void;
-  /** The carrier is gone and every stream with it (they were reset first). `error` is undefined after our own `close`. */
+  /** A datagram has arrived, whole. Its bytes are the handler's from now on. */
+  onDatagram(datagram: Buffer): void;
+  /** After `sendDatagram` returned false: there is room again. */
+  onDatagramRoom(): void;
+  /**
+   * The carrier is gone and every stream with it (they were reset first). `error` is undefined after our own `close` or `drop`;
+   * `peer_left` says that the peer has ended the link; with any other, the peer may be reached by another carrier.
+   */
   onClose(error: UnderpassError | undefined): void;
 }
 
@@ -42,8 +49,17 @@ export interface Carrier {
   readonly kind: 'relayed' | 'direct';
   /** Smoothed round-trip time to the peer in milliseconds; undefined until measured. */
   readonly rtt: number | undefined;
+  /** Bytes that a datagram may have; 0 where none can be sent (yet). */
+  readonly maxDatagram: number;
   /** Opens a stream. Throws `peer_lost` when the carrier is gone and `too_many_channels` when it is full. */
   open(): ByteStream;
-  /** Ends the carrier; its streams are reset. */
+  /**
+   * Sends a datagram of at most `maxDatagram` bytes, which may get lost, but is neither repeated nor behind the bytes of streams.
+   * The bytes are the carrier's from now on. False: it was not taken, and `onDatagramRoom` follows when one would be.
+   */
+  sendDatagram(datagram: Buffer): boolean;
+  /** Ends the link: the peer is told that it is over. Streams are reset. */
   close(): void;
+  /** Ends this carrier only: the peer is told so where that is possible, and the link goes on. Streams are reset. */
+  drop(): void;
 }

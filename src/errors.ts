@@ -146,6 +146,10 @@ export const catalogue = {
     'It may be full; try again later.',
   ),
   peer_lost: network("the link to the peer of '{name}' was lost", 'underpass builds a new one by itself.'),
+  peer_left: network(
+    "the other end of '{name}' has closed the link",
+    'underpass builds a new one as soon as it is back.',
+  ),
   service_unreachable: network(
     "'{name}' is published, but its local service does not answer",
     'The publisher has to start the service, or publish the port that it listens on.',

@@ -45,6 +45,7 @@ const RTT_AGE = 100;
 /** A link's direct path: QUIC (RFC 9000) with pinned certificates, over a path that others own. */
 export class QuicCarrier implements Carrier {
   readonly kind = 'direct';
+  readonly maxDatagram = 0;
   /**
    * Resolves when both sides have accepted each other's certificate, and not before a stream may be opened. Rejects with
    * `peer_certificate`, `protocol_error` or `peer_lost`; the handler hears nothing of the carrier's end then.
@@ -124,6 +125,14 @@ export class QuicCarrier implements Carrier {
     // It can end by being asked.
     if (this.#over) throw new UnderpassError('peer_lost', { name: this.#options.name });
     throw new UnderpassError('too_many_channels');
+  }
+
+  sendDatagram(_datagram: Buffer): boolean {
+    return true;
+  }
+
+  drop(): void {
+    this.close();
   }
 
   close(): void {

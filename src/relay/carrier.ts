@@ -35,6 +35,7 @@ const CLOSE_TIMEOUT = 5_000;
 /** A link's path through the server: yamux inside TLS 1.3 with pinned certificates, inside one outer stream. */
 export class RelayCarrier implements Carrier {
   readonly kind = 'relayed';
+  readonly maxDatagram = 0;
   readonly #mux: Mux;
   readonly #options: RelayCarrierOptions;
   #closed = false;
@@ -59,6 +60,8 @@ export class RelayCarrier implements Carrier {
         let settle = (error: UnderpassError | undefined): void => reject(error);
         const carrier = new RelayCarrier(socket, options, {
           onStream: (opened) => handler.onStream(opened),
+          onDatagram: (datagram) => handler.onDatagram(datagram),
+          onDatagramRoom: () => handler.onDatagramRoom(),
           onClose: (error) => settle(error),
           onPong: () => {
             settle = (error) => handler.onClose(error);
@@ -108,6 +111,14 @@ export class RelayCarrier implements Carrier {
     const stream = this.#mux.streamCount < this.#options.maxStreams ? this.#mux.open() : undefined;
     if (stream === undefined) throw new UnderpassError('too_many_channels');
     return stream;
+  }
+
+  sendDatagram(_datagram: Buffer): boolean {
+    return true;
+  }
+
+  drop(): void {
+    this.close();
   }
 
   close(): void {

@@ -141,6 +141,8 @@ export class DirectPath {
       { ...this.#options.quic, send: (packet) => this.#puncher.send(packet) },
       {
         onStream: (stream) => listener.onStream(stream),
+        onDatagram: (datagram) => listener.onDatagram(datagram),
+        onDatagramRoom: () => listener.onDatagramRoom(),
         onClose: (error) => {
           this.#over(error);
           listener.onClose(error);

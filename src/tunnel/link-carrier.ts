@@ -83,6 +83,10 @@ export class LinkCarrier implements CarrierHandler {
     this.#owner.onStream(this, stream);
   }
 
+  onDatagram(_datagram: Buffer): void {}
+
+  onDatagramRoom(): void {}
+
   onSilence(silent: boolean): void {
     this.#silent = silent;
     this.#owner.onChange();

@@ -16,10 +16,20 @@ export const [ours, theirs, stranger] = await Promise.all([
 /** Writes down what a carrier tells its link. */
 export class Events implements CarrierHandler {
   readonly streams: Recorder[] = [];
+  readonly datagrams: Buffer[] = [];
+  rooms = 0;
   readonly closes: (UnderpassError | undefined)[] = [];
 
   onStream(stream: ByteStream): void {
     this.streams.push(new Recorder(stream));
+  }
+
+  onDatagram(datagram: Buffer): void {
+    this.datagrams.push(datagram);
+  }
+
+  onDatagramRoom(): void {
+    this.rooms += 1;
   }
 
   onClose(error: UnderpassError | undefined): void {

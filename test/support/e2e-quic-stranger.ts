@@ -18,7 +18,7 @@ export async function strangersInitial(quiche: Quiche): Promise<Buffer> {
           return false;
         },
       },
-      { onStream: () => {}, onClose: () => {} },
+      { onStream: () => {}, onDatagram: () => {}, onDatagramRoom: () => {}, onClose: () => {} },
     );
     carrier.established.catch(() => undefined);
   });

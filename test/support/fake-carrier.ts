@@ -29,6 +29,12 @@ export class FakeStream implements ByteStream {
 /** A carrier without a peer, which ends when the test says so. */
 export class FakeCarrier implements Carrier {
   readonly kind: Carrier['kind'];
+  maxDatagram = 1200;
+  /** Datagrams that were sent; `roomy` false refuses them. */
+  readonly datagrams: Buffer[] = [];
+  roomy = true;
+  /** How the link has ended it. */
+  ended: 'close' | 'drop' | undefined;
   rtt: number | undefined;
   readonly streams: FakeStream[] = [];
   /** What it reports to: given before it is ready, as it is to real ones. */
@@ -57,7 +63,18 @@ export class FakeCarrier implements Carrier {
     return stream;
   }
 
+  sendDatagram(datagram: Buffer): boolean {
+    if (this.roomy) this.datagrams.push(datagram);
+    return this.roomy;
+  }
+
   close(): void {
+    this.ended ??= 'close';
+    this.end(undefined);
+  }
+
+  drop(): void {
+    this.ended ??= 'drop';
     this.end(undefined);
   }
 

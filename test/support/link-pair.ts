@@ -19,7 +19,10 @@ function carrierOn({ mux }: MuxEnd): Carrier {
       if (stream === undefined) throw new UnderpassError('peer_lost', { name: 'test' });
       return stream;
     },
+    maxDatagram: 0,
+    sendDatagram: () => true,
     close: () => mux.close(),
+    drop: () => mux.close(),
   };
 }
 

@@ -75,6 +75,8 @@ function seeking() {
     onFailed: (reason, error) => events.push(`failed${error ? ', over' : ''}: ${reason}`),
     carrierHandler: () => ({
       onStream: () => events.push('stream'),
+      onDatagram: () => events.push('datagram'),
+      onDatagramRoom: () => events.push('room'),
       onClose: (error) => events.push(`carrier gone: ${error?.code}`),
     }),
     onUp: (_, { strategy, remote }) => events.push(`up by ${strategy} ${remote}`),
