@@ -32,6 +32,8 @@ export interface PublishOptions {
   readonly localHost?: string | undefined;
   readonly localPort: number;
   readonly mode?: LinkMode | undefined;
+  /** How long connections wait for a new path when there is none, milliseconds. Default 60,000. */
+  readonly grace?: number | undefined;
 }
 
 export interface SubscribeOptions {
@@ -43,6 +45,8 @@ export interface SubscribeOptions {
   /** 0 lets the system choose. */
   readonly localPort: number;
   readonly mode?: LinkMode | undefined;
+  /** How long connections wait for a new path when there is none, milliseconds. Default 60,000. */
+  readonly grace?: number | undefined;
 }
 
 /** A published or reached service. */

@@ -12,6 +12,7 @@ import type { SealedMessage } from '../signaling/peer-message.ts';
 import type { Connection, LinkListener } from './connection.ts';
 import { DirectBytes } from './direct-bytes.ts';
 import { DirectPath } from './direct-path.ts';
+import type { EarlyListener } from './early-listener.ts';
 import type { LinkCarrier } from './link-carrier.ts';
 import type { Meeting } from './meeting.ts';
 import { PeerTalk } from './peer-talk.ts';
@@ -19,9 +20,6 @@ import { type Standpoint, sameNetwork } from './standpoint.ts';
 
 /** Searches a minute, in the long run, whatever the server wants: each may send a few thousand probes. */
 const SEARCHES_PER_MINUTE = 6;
-
-/** Notices that come before the peers have met: no more than a first step and a handful of addresses. */
-const MAX_EARLY = 32;
 
 /** From a search that found nothing to the next: from the first to the second figure, doubled each time. Milliseconds. */
 const FIRST_PAUSE = 10_000;
@@ -35,17 +33,21 @@ export interface DirectSearchOptions {
   readonly role: Role;
   /** The tunnel's, for error messages. */
   readonly name: string;
-  /** The link's id, 16 bytes. */
-  readonly link: Buffer;
 }
 
-/** Looks for a direct path for one link as the server orders it, and again when it is lost. */
+/** The number of the first search after a meeting. */
+const FIRST_SEARCH = 1;
+
+/**
+ * Looks for a direct path for one link as the server orders it, and again when it is lost. The peers of a link may meet again, when
+ * the server has forgotten them: then there is a new id, and new keys, and a path that is there stays.
+ */
 export class DirectSearch implements LinkListener {
   readonly #options: DirectSearchOptions;
-  readonly #id: string;
   readonly #searches = new RateLimiter(SEARCHES_PER_MINUTE);
   readonly #bytes: DirectBytes;
-  #early: (() => void)[] = [];
+  /** As the server knows the link. */
+  #id = '';
   #meeting: Meeting | undefined;
   #talk: PeerTalk | undefined;
   #keys: PunchKeys | undefined;
@@ -71,16 +73,20 @@ export class DirectSearch implements LinkListener {
 
   constructor(options: DirectSearchOptions) {
     this.#options = options;
-    this.#id = options.link.toString('base64url');
-    this.#bytes = new DirectBytes(options.connection, this.#id, () => this.#active?.takeReceived() ?? 0);
-    options.connection.listen(this.#id, this);
+    const take = () => this.#active?.takeReceived() ?? 0;
+    this.#bytes = new DirectBytes(options.connection, () => this.#id, take);
   }
 
-  /** The peers have met. */
-  begin(meeting: Meeting): void {
-    if (this.#closed) return;
+  /** The peers have met. @param early what the server has said of it so far, and will say */
+  begin(meeting: Meeting, early: EarlyListener): void {
+    if (this.#closed) {
+      early.close();
+      return;
+    }
     const { connection, role, name } = this.#options;
     const { peerKey, transcript, refusal } = meeting;
+    this.#forgetMeeting();
+    this.#id = transcript.link.toString('base64url');
     this.#meeting = meeting;
     this.#searchBegan = connection.runtime.now();
     this.#keys = punchKeys(peerKey, transcript);
@@ -95,9 +101,7 @@ export class DirectSearch implements LinkListener {
     );
     if (refusal !== undefined) meeting.link.relayedBecause(refusal);
     if (connection.standpoint !== undefined) this.onStandpoint(connection.standpoint);
-    const early = this.#early;
-    this.#early = [];
-    for (const notice of early) notice();
+    early.handTo(this);
   }
 
   /** The peer has proved its certificate, through the server. */
@@ -116,7 +120,7 @@ export class DirectSearch implements LinkListener {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#options.connection.unlisten(this.#id);
+    if (this.#id !== '') this.#options.connection.unlisten(this.#id);
     this.#options.connection.giveTurn(this);
     this.#again?.cancel();
     this.#bytes.stop();
@@ -172,10 +176,28 @@ export class DirectSearch implements LinkListener {
   }
 
   #whenMet(notice: (meeting: Meeting) => void): void {
-    const meeting = this.#meeting;
-    if (this.#closed) return;
-    if (meeting !== undefined) notice(meeting);
-    else if (this.#early.length < MAX_EARLY) this.#early.push(() => this.#whenMet(notice));
+    if (!this.#closed && this.#meeting !== undefined) notice(this.#meeting);
+  }
+
+  /** The server counts anew. A path that there is will do for its first search. */
+  #forgetMeeting(): void {
+    const { connection, role } = this.#options;
+    if (this.#id !== '') {
+      connection.unlisten(this.#id);
+      if (role === 'subscriber' && connection.online) connection.signaling.closeLink(this.#id);
+    }
+    connection.giveTurn(this);
+    this.#seeking?.close();
+    this.#seeking = undefined;
+    this.#search = 0;
+    this.#step = 0;
+    this.#stood = undefined;
+    this.#prediction = undefined;
+    this.#held = undefined;
+    this.#relayIsUp = false;
+    this.#resting = false;
+    this.#again?.cancel();
+    if (this.#found !== undefined) this.#found = { ...this.#found, search: FIRST_SEARCH };
   }
 
   #prepare(meeting: Meeting, { search, step, plan }: FromServer<'p2p_step'>): void {
@@ -234,8 +256,9 @@ export class DirectSearch implements LinkListener {
   }
 
   #open(meeting: Meeting, standpoint: Standpoint): DirectPath {
-    const { connection, role, name, link } = this.#options;
+    const { connection, role, name } = this.#options;
     const { runtime, log, signaling, quiche } = connection;
+    const { link } = meeting.transcript;
     const { sockets, measured, loopback } = standpoint;
     if (this.#keys === undefined || quiche === undefined) throw new Error('a search before the peers met');
     let handler: LinkCarrier | undefined;

@@ -2,14 +2,14 @@ import type { ErrorCode } from '../errors.ts';
 import type { NatReport } from '../nat/report.ts';
 
 /**
- * The active path of a link changed, or the reason for which it is relayed. `peer` (publisher) is a link's short name, `target`
+ * The active path of a link changed, or the reason for which it is relayed; with `none`, connections wait for one. `peer` (publisher) is a link's short name, `target`
  * (subscriber) the tunnel's.
  */
 export interface PathEvent {
   readonly event: 'path';
   readonly target?: string;
   readonly peer?: string;
-  readonly kind: 'relayed' | 'direct';
+  readonly kind: 'relayed' | 'direct' | 'none';
   /** How a direct path was found: `host`, `hairpin`, `ipv6`, `mapped`, `open`, `direct`, `bracket`, `extrapolate`, `sweep` or `birthday`. */
   readonly strategy: string | null;
   /** The peer's address on a direct path, `host:port`. */

@@ -6,8 +6,8 @@ import type { FromServer } from '../signaling/messages.ts';
 import type { PublishOptions } from './api.ts';
 import type { Connection, Tenant } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
-import type { Link } from './link.ts';
-import { acceptLink } from './link-setup.ts';
+import { DEFAULT_GRACE } from './link.ts';
+import { acceptLink, type EstablishedLink } from './link-setup.ts';
 import { Service } from './service.ts';
 import { BaseTunnel } from './tunnel.ts';
 
@@ -24,8 +24,10 @@ export class Publisher extends BaseTunnel implements Tenant {
   readonly #connection: Connection;
   readonly #options: PublishOptions;
   readonly #service: Service;
-  /** By link id; undefined while the link is being built. */
-  readonly #links = new Map<string, Link | undefined>();
+  /** By the id of their first meeting. */
+  readonly #links = new Map<string, EstablishedLink>();
+  /** Meetings under way, by id. */
+  readonly #meetings = new Set<string>();
   #key: Buffer | undefined;
   #registered = false;
   /** The server has been asked for the name, and may have given it. */
@@ -65,9 +67,9 @@ export class Publisher extends BaseTunnel implements Tenant {
   }
 
   onOffer(message: FromServer<'p2p_offer'>): void {
-    if (this.#key === undefined || this.over || this.#links.has(message.link)) {
+    if (this.#key === undefined || this.over || this.#meetings.has(message.link)) {
       this.#refuse(message, 'peer_refused');
-    } else if (this.#links.size >= MAX_LINKS) {
+    } else if (this.#meetings.size >= MAX_LINKS) {
       this.#refuse(message, 'too_many_links');
     } else {
       void this.#serve(message, this.#key);
@@ -82,7 +84,7 @@ export class Publisher extends BaseTunnel implements Tenant {
     this.#connection.remove(this);
     this.#retry?.cancel();
     if (this.#claimed) this.#connection.signaling.unregister(this.publishes);
-    for (const link of this.#links.values()) link?.close();
+    for (const { link } of [...this.#links.values()]) link.close();
   }
 
   async #start(): Promise<void> {
@@ -123,15 +125,20 @@ export class Publisher extends BaseTunnel implements Tenant {
     const { link: id, name, peer_address: address } = message;
     const peer = id.slice(0, 8);
     let joined: { peer: string; identity: string; address: string } | undefined;
-    this.#links.set(id, undefined);
+    this.#meetings.add(id);
     try {
-      const { mode = 'auto' } = this.#options;
-      const { link, identity } = await acceptLink(
+      const { mode = 'auto', grace } = this.#options;
+      const established = await acceptLink(
         this.#connection,
         message,
-        { peerKey: peerKey(key), mode },
         {
-          onChannel: (accept) => this.#service.serve(accept),
+          ...{ peerKey: peerKey(key), mode, grace: grace ?? DEFAULT_GRACE },
+          find: (first) => this.#links.get(first.toString('base64url')),
+          admit: () => this.#makeRoom(),
+        },
+        {
+          onChannel: (port, accept, refuse) => this.#service.serve(port, accept, refuse),
+          onOffence: (problem) => this.complain(new UnderpassError('protocol_error', { problem })),
           onPath: (path) => {
             if (joined !== undefined) this.emitPath({ peer }, path);
           },
@@ -143,20 +150,30 @@ export class Publisher extends BaseTunnel implements Tenant {
           },
         },
       );
+      const { link, identity } = established;
       if (this.over) return link.close();
-      // It can end in the moment between being up and being known here; `onClose` has forgotten it then.
-      if (link.closed) return;
-      this.#links.set(id, link);
+      // It can end in the moment between being up and being known here; and one that was gone on with is known.
+      if (link.closed || established.id.toString('base64url') !== id) return;
+      this.#links.set(id, established);
       joined = { peer, identity: identityFingerprint(identity), address };
       this.emit({ event: 'peer', action: 'joined', name, ...joined });
-      if (link.path !== undefined) this.emitPath({ peer }, link.path);
+      this.emitPath({ peer }, link.path);
     } catch (thrown) {
-      this.#links.delete(id);
       const error = withName(asUnderpassError(thrown), name);
       // Before the answer this is a refusal, and after it nobody has to wait for a stream that does not come.
       if (this.#connection.online) this.#connection.signaling.closeLink(id, error.code);
       if (!this.over) this.complain(error);
+    } finally {
+      this.#meetings.delete(id);
     }
+  }
+
+  /** Room for one more link: whoever waits for a path longest makes it. Throws `too_many_links` where nobody waits. */
+  #makeRoom(): void {
+    if (this.#links.size < MAX_LINKS) return;
+    const waiting = [...this.#links.values()].find(({ link }) => link.path.kind === 'none');
+    if (waiting === undefined) throw new UnderpassError('too_many_links');
+    waiting.link.close();
   }
 
   #refuse({ link }: FromServer<'p2p_offer'>, code: ErrorCode): void {

@@ -9,13 +9,16 @@ import { ResetCode } from './channel-frame.ts';
 import type { Connection, Tenant } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
 import { Forward } from './forward.ts';
-import type { Link } from './link.ts';
+import { DEFAULT_GRACE, type Link, type LinkPath } from './link.ts';
 import { type EstablishedLink, requestLink } from './link-setup.ts';
 import { LocalListener } from './local-listener.ts';
 import { BaseTunnel } from './tunnel.ts';
 
 /** A link that lasted this long was a good one: the next attempts are quick again. Milliseconds. */
 const STABLE_TIME = 10_000;
+
+/** Between two attempts while connections wait, milliseconds. */
+const MAX_DELAY_IN_GRACE = 5000;
 
 /** Brings a friend's service to a local port: binds the port, and keeps a link to whoever publishes the name. */
 export class Subscriber extends BaseTunnel implements Tenant {
@@ -27,9 +30,7 @@ export class Subscriber extends BaseTunnel implements Tenant {
   readonly #backoff: Backoff;
   #listen = '';
   #key: Buffer | undefined;
-  #link: Link | undefined;
-  /** Links that have been replaced, and end with the last of their channels. */
-  readonly #retired = new Set<Link>();
+  #established: EstablishedLink | undefined;
   /** Whether the latest link has been announced. */
   #announced = false;
   /** When the latest link came up. */
@@ -80,7 +81,7 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#retry?.cancel();
     this.#attempt?.abort(new UnderpassError('server_lost'));
     this.#listener.close();
-    for (const link of [this.#link, ...this.#retired]) link?.close();
+    this.#link?.close();
   }
 
   async #start(): Promise<void> {
@@ -96,62 +97,69 @@ export class Subscriber extends BaseTunnel implements Tenant {
     }
   }
 
-  /** Builds a link, unless there is one that the server relays or one is being built. */
+  get #link(): Link | undefined {
+    return this.#established?.link;
+  }
+
+  /** Builds a link, or goes on with the one there is, unless the server relays it or that is being done. */
   #seek(): void {
     if (this.over || this.#link?.relayed || this.#attempt !== undefined || this.#key === undefined) return;
     this.#retry?.cancel();
     const attempt = new AbortController();
     this.#attempt = attempt;
-    void this.#build(this.#key, attempt.signal);
+    void this.#build(this.#key, this.#established, attempt);
   }
 
-  async #build(key: Buffer, signal: AbortSignal): Promise<void> {
-    const { target: name, mode = 'auto' } = this.#options;
-    let built: Link | undefined;
+  async #build(key: Buffer, resume: EstablishedLink | undefined, attempt: AbortController): Promise<void> {
+    const { target: name, mode = 'auto', grace = DEFAULT_GRACE } = this.#options;
+    let built: EstablishedLink | undefined;
     let lost: UnderpassError | undefined;
     try {
       const request = {
-        name,
+        ...{ name, mode, grace, resume },
         hash: secretHash(key),
         peerKey: peerKey(key),
-        mode,
         wait: this.#connection.reconnect,
         onWaiting: () => this.emit({ event: 'waiting', target: name }),
-        signal,
+        signal: attempt.signal,
       };
-      const established = await requestLink(this.#connection, request, {
+      built = await requestLink(this.#connection, request, {
         onPath: (path) => {
-          if (built !== undefined && built === this.#link && this.#announced)
-            this.emitPath({ target: name }, path);
+          if (built !== undefined && built === this.#established) this.#onPath(path);
         },
         onRelayLost: () => {
-          if (built !== undefined && built === this.#link) this.#onRelayLost();
+          if (built !== undefined && built === this.#established) this.#seek();
         },
         onTrouble: (error) => this.complain(error),
         onClose: (error) => {
           lost = error;
-          if (built !== undefined) this.#onLinkClosed(built, error);
+          if (built !== undefined) this.#onLinkClosed(built.link, error);
         },
       });
-      built = established.link;
+      if (this.over || this.#attempt !== attempt) return built.link.close();
       this.#attempt = undefined;
-      if (this.over) return built.close();
-      await this.#welcome(established);
+      if (built === resume) this.#announce();
+      else await this.#welcome(built);
       // It may have gone while it was being built, or while the disk was busy.
-      if (built.closed) this.#onLinkClosed(built, lost);
+      if (built.link.closed) this.#onLinkClosed(built.link, lost);
+      // And the relay may have been lost already.
+      else this.#seek();
     } catch (thrown) {
+      if (this.#attempt !== attempt) return;
       this.#attempt = undefined;
       if (!this.over) this.#failed(asUnderpassError(thrown));
     }
   }
 
-  async #welcome({ link, identity }: EstablishedLink): Promise<void> {
+  async #welcome(established: EstablishedLink): Promise<void> {
     const { target } = this.#options;
+    const { link, identity } = established;
     const before = this.#link;
-    this.#link = link;
+    this.#established = established;
     this.#announced = false;
     this.#linkedAt = this.#connection.runtime.now();
-    if (before !== undefined) this.#retire(before);
+    // The publisher has forgotten it, and what was on it.
+    before?.close();
     const memory = await this.#connection.store.rememberPeer(this.#connection.server, target, identity);
     if (memory.changed) {
       const seen = identityFingerprint(identity);
@@ -160,26 +168,24 @@ export class Subscriber extends BaseTunnel implements Tenant {
     if (this.#link !== link || link.closed || this.over) return;
     this.#announce();
     this.#announced = true;
-    if (link.path !== undefined) this.emitPath({ target }, link.path);
-    this.#listener.open();
+    this.#onPath(link.path);
   }
 
-  /** The link before may have channels yet, and has a path of its own. */
-  #retire(before: Link): void {
-    this.#retired.add(before);
-    before.retire();
-  }
-
-  /** There is a direct path, which needs no server; but nothing to fall back on when it dies. */
-  #onRelayLost(): void {
-    this.#seek();
+  /** Applications that come while there is no path are held. */
+  #onPath(path: LinkPath): void {
+    if (!this.#announced) return;
+    this.emitPath({ target: this.#options.target }, path);
+    if (path.kind === 'none') this.#listener.hold();
+    else this.#listener.open();
   }
 
   #onLinkClosed(link: Link, error: UnderpassError | undefined): void {
-    this.#retired.delete(link);
     if (this.#link !== link) return;
-    this.#link = undefined;
+    this.#established = undefined;
     this.#listener.hold();
+    // What was to go on with it is no use.
+    this.#attempt?.abort(new UnderpassError('peer_lost', { name: this.#options.target }));
+    this.#attempt = undefined;
     if (this.#connection.runtime.now() - this.#linkedAt >= STABLE_TIME) this.#backoff.reset();
     if (!this.over) this.#failed(error ?? new UnderpassError('peer_lost', { name: this.#options.target }));
   }
@@ -195,7 +201,12 @@ export class Subscriber extends BaseTunnel implements Tenant {
     if (!this.#connection.online) return;
     this.complain(error);
     this.#retry?.cancel();
-    this.#retry = this.#connection.runtime.setTimer(this.#backoff.next(false), () => this.#seek());
+    const delay = this.#backoff.next(false);
+    const isWaitedFor = this.#link?.path.kind === 'none';
+    this.#retry = this.#connection.runtime.setTimer(
+      isWaitedFor ? Math.min(delay, MAX_DELAY_IN_GRACE) : delay,
+      () => this.#seek(),
+    );
   }
 
   #announce(): void {

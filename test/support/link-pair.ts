@@ -92,7 +92,7 @@ export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = 
   const closes: { subscriber: unknown[]; publisher: unknown[] } = { subscriber: [], publisher: [] };
   const accepted: Application[] = [];
   const paths: { subscriber: LinkPath[]; publisher: LinkPath[] } = { subscriber: [], publisher: [] };
-  const common = { name: 'test', runtime, mayRelay: true, onRelayLost: () => {} };
+  const common = { name: 'test', runtime, mayRelay: true, grace: 60_000, onRelayLost: () => {} };
   const subscriber = new Link({
     ...common,
     maxChannels: 1024,
@@ -110,7 +110,7 @@ export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = 
     ...common,
     maxChannels,
     onPath: (path) => paths.publisher.push(path),
-    onChannel: (accept) => acceptance.onChannel(accept),
+    onChannel: (_port, accept) => acceptance.onChannel(accept),
     onClose: (error) => closes.publisher.push(error),
   });
   const [near, far] = [subscriber.handler('relayed'), publisher.handler('relayed')];
