@@ -33,6 +33,8 @@ export interface PeerProof {
 /** A verified offer. */
 export interface Offer extends PeerProof {
   readonly keyId: number;
+  /** The first id of a link that the subscriber wants to go on with, 16 raw bytes. */
+  readonly resumes: Buffer | undefined;
   /** The offer as it was received, which the answer's MAC covers. */
   readonly bytes: Buffer;
 }
@@ -84,6 +86,7 @@ const proof = {
 const offerSchema = z.object({
   versions: z.array(z.int()),
   key_id: z.int().min(0).max(255),
+  resumes: base64url(16).optional(),
   ...proof,
 });
 const answerSchema = z.object({ version: z.int(), ...proof });
@@ -93,7 +96,7 @@ const offeredVersions = z.object({ versions: z.array(z.int()) }).transform(({ ve
 const answeredVersions = z.object({ version: z.int() }).transform(({ version }) => [version]);
 
 /** What a subscriber sends to open a link. `nonce` is 32 random bytes of the caller's. */
-export function createOffer(own: Own & { readonly keyId: number }): {
+export function createOffer(own: Own & { readonly keyId: number; readonly resumes?: Buffer | undefined }): {
   offer: Buffer;
   mac: Buffer;
 } {
@@ -102,6 +105,7 @@ export function createOffer(own: Own & { readonly keyId: number }): {
     capabilities: own.capabilities,
     mode: own.mode,
     key_id: own.keyId,
+    resumes: own.resumes?.toString('base64url'),
     ...prove(own, own.identity.sign(OFFER, own.link, own.nonce, own.fingerprint)),
   });
   return { offer, mac: mac(own.peerKey, OFFER, SUBSCRIBER, own.link, offer) };
@@ -114,10 +118,10 @@ export function createOffer(own: Own & { readonly keyId: number }): {
 export function verifyOffer(received: Received & { readonly offer: Buffer }): Offer {
   const { peerKey, name, link, offer } = received;
   authenticate(name, offer, received.mac, mac(peerKey, OFFER, SUBSCRIBER, link, offer));
-  const { key_id: keyId, versions: _, signature, ...proof } = openOffer(offer);
+  const { key_id: keyId, versions: _, signature, resumes, ...proof } = openOffer(offer);
   const { nonce, fingerprint, identity } = proof;
   if (!verifySignature(identity, signature, OFFER, link, nonce, fingerprint)) throw unverified(name);
-  return { ...proof, keyId, bytes: offer };
+  return { ...proof, keyId, resumes, bytes: offer };
 }
 
 /** What a publisher sends back. `offer` has been verified. */
