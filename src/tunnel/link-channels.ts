@@ -14,12 +14,8 @@ const LINK_BUDGET = 64 * 1024 * 1024;
 /** Streams of one channel that may be lost in a row although their carrier lives: a peer that resets them does not want it. */
 const MAX_LOST = 4;
 
-/** A channel that the peer opened. `accept` makes it; without it the channel is reset. */
-export type AcceptChannel = (
-  port: number,
-  accept: (user: ChannelUser) => ChannelStream,
-  refuse: (code: number) => void,
-) => void;
+/** The peer has opened a channel: `accept` makes it. Has to be called at once; reset what comes of it if it is not wanted. */
+export type AcceptChannel = (header: ChannelHeader, accept: (user: ChannelUser) => ChannelStream) => void;
 
 export interface LinkChannelsOptions {
   /** The tunnel's name, for error messages. */
@@ -125,19 +121,19 @@ export class LinkChannels {
   }
 
   /** The stream of a new channel, or the first that has come through of one that was. */
-  #accept(from: LinkCarrier, { kind, port, channel: id }: ChannelHeader, stream: ByteStream): void {
+  #accept(from: LinkCarrier, header: ChannelHeader, stream: ByteStream): void {
     const { onChannel, maxChannels } = this.#options;
-    const reject = (code: number) => {
-      this.#ended.add(id, code);
-      refuse(stream, code);
-    };
-    const accept = (user: ChannelUser) => {
+    const { channel: id, port, kind } = header;
+    if (this.#channels.size >= maxChannels) {
+      this.#ended.add(id, ResetCode.tooManyChannels);
+      refuse(stream, ResetCode.tooManyChannels);
+      return;
+    }
+    onChannel?.(header, (user) => {
       const { channel } = this.#add(id, port, user, false);
       channel.addLane(from, stream, kind);
       return channel;
-    };
-    if (this.#channels.size >= maxChannels) reject(ResetCode.tooManyChannels);
-    else onChannel?.(port, accept, reject);
+    });
   }
 
   #add(id: bigint, port: number, user: ChannelUser, isOurs: boolean): Entry {

@@ -137,7 +137,7 @@ export class Publisher extends BaseTunnel implements Tenant {
           admit: () => this.#makeRoom(),
         },
         {
-          onChannel: (port, accept, refuse) => this.#service.serve(port, accept, refuse),
+          onChannel: (header, accept) => this.#service.serve(header, accept),
           onOffence: (problem) => this.complain(new UnderpassError('protocol_error', { problem })),
           onPath: (path) => {
             if (joined !== undefined) this.emitPath({ peer }, path);

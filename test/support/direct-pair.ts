@@ -68,7 +68,7 @@ class DirectEnd {
       ...{ name: 'my-game', runtime, maxChannels: 10, mayRelay: true, grace: 60_000 },
       ...(role === 'publisher' &&
         ({
-          onChannel: (_port, accept) => {
+          onChannel: (_header, accept) => {
             const application = new Application();
             application.channel = accept(application);
             this.accepted.push(application);

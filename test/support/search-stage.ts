@@ -43,7 +43,7 @@ export function searchStage({ role = 'subscriber' as Role, refusal = undefined a
   const secrets = peerSecrets();
   const { peerKey, transcript } = secrets;
   const messages = (of: Role) => new PeerMessages({ ...secrets, role: of, name: 'test' });
-  const peer = messages(role === 'subscriber' ? 'publisher' : 'subscriber');
+  let peer = messages(role === 'subscriber' ? 'publisher' : 'subscriber');
   const listeners = new Map<string, LinkListener>();
   const connection = {
     ...{ runtime, log: silentLogger, quiche: {} as object | undefined, online: true },
@@ -107,6 +107,8 @@ export function searchStage({ role = 'subscriber' as Role, refusal = undefined a
     /** The server has forgotten the link, and its ends meet again. */
     beginAgain() {
       const again = { ...transcript, link: runtime.randomBytes(16) };
+      const other = role === 'subscriber' ? 'publisher' : 'subscriber';
+      peer = new PeerMessages({ ...secrets, transcript: again, role: other, name: 'test' });
       meet(again, new EarlyListener(options.connection, linkId(again.link)));
     },
     /** The server orders a try. */

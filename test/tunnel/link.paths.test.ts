@@ -286,7 +286,7 @@ describe('a channel', () => {
 describe('a link that may not be relayed', () => {
   const acceptance = () => {
     const accepted: Application[] = [];
-    const onChannel: AcceptChannel = (_port, accept) => {
+    const onChannel: AcceptChannel = (_header, accept) => {
       const application = new Application();
       application.channel = accept(application);
       accepted.push(application);
