@@ -60,8 +60,6 @@ export class Forward implements ChannelUser {
     });
   }
 
-  onOpened(): void {}
-
   onData(chunk: Buffer): void {
     this.#waiting.push(chunk);
     this.#scheduleWrite();

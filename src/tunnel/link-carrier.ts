@@ -38,6 +38,11 @@ export class LinkCarrier implements CarrierHandler {
     return this.#carrier;
   }
 
+  /** Round-trip time in milliseconds; undefined while unknown. */
+  get rtt(): number | undefined {
+    return this.#carrier?.rtt;
+  }
+
   /** Undefined for the relay. */
   get origin(): DirectOrigin | undefined {
     return this.#origin;

@@ -2,8 +2,9 @@ import type { ByteStream, Carrier } from '../carrier.ts';
 import { UnderpassError } from '../errors.ts';
 import { Budget } from '../net/budget.ts';
 import type { Runtime } from '../net/runtime.ts';
-import { ResetCode } from './channel-frame.ts';
-import { ChannelStream, type ChannelUser } from './channel-stream.ts';
+import { type ChannelHeader, ResetCode } from './channel-frame.ts';
+import { readOpening, refuseLane } from './channel-opening.ts';
+import { ChannelStream, type ChannelUser, NOBODY } from './channel-stream.ts';
 import { type DirectOrigin, LinkCarrier, type LinkCarrierOwner } from './link-carrier.ts';
 
 /** Channels that a link carries at a time, unless the server asks for fewer. */
@@ -25,7 +26,7 @@ export interface LinkOptions {
   /** Whether channels may go through the server; if not, the link ends with its direct path. */
   readonly mayRelay: boolean;
   /** The peer opened a channel; undefined on a subscriber, whose peer opens none. */
-  readonly onChannel?: (accept: (user: ChannelUser) => ChannelStream) => void;
+  readonly onChannel?: (header: ChannelHeader, accept: (user: ChannelUser) => ChannelStream) => void;
   /** The active path is another one, or relayed for another reason. */
   readonly onPath: (path: LinkPath) => void;
   /** The server no longer relays it; the direct path goes on. */
@@ -134,12 +135,23 @@ export class Link implements LinkCarrierOwner {
   }
 
   onStream(from: LinkCarrier, stream: ByteStream): void {
-    const { onChannel, maxChannels, mayRelay } = this.#options;
+    const { onChannel, mayRelay, runtime } = this.#options;
     const isForbidden = from.kind === 'relayed' && !mayRelay;
-    if (onChannel === undefined || isForbidden) stream.reset();
-    else if (this.#channels >= maxChannels)
-      this.#run(from, stream, undefined, REFUSED).reset(ResetCode.tooManyChannels);
-    else onChannel((user) => this.#run(from, stream, undefined, user));
+    if (onChannel === undefined || isForbidden) {
+      stream.reset();
+      return;
+    }
+    readOpening(
+      stream,
+      runtime,
+      (header, rest) => {
+        if (header.kind === 'resumed') refuseLane(rest, ResetCode.closed);
+        else if (this.#channels >= this.#options.maxChannels)
+          this.#run(from, rest, undefined, NOBODY).reset(ResetCode.tooManyChannels);
+        else onChannel(header, (user) => this.#run(from, rest, undefined, user));
+      },
+      () => {},
+    );
   }
 
   onChange(): void {
@@ -195,27 +207,20 @@ export class Link implements LinkCarrierOwner {
   ): ChannelStream {
     this.#channels += 1;
     on.channelOpened();
-    return new ChannelStream(stream, {
-      header,
+    const channel = new ChannelStream({
+      opener: header,
       user,
       budget: this.#budget,
       sendBudget: this.#sendBudget,
       runtime: this.#options.runtime,
-      rtt: () => on.carrier?.rtt,
       onOver: () => {
         this.#channels -= 1;
         on.channelOver();
         this.#leaveIfEmpty();
       },
+      onLaneLost: () => channel.abandon(ResetCode.closed),
     });
+    channel.addLane(on, stream, 'new');
+    return channel;
   }
 }
-
-/** Stands in for the application of a channel that is refused. */
-const REFUSED: ChannelUser = {
-  onOpened: () => {},
-  onData: () => {},
-  onEnd: () => {},
-  onDrain: () => {},
-  onOver: () => {},
-};

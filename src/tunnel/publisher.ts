@@ -131,7 +131,7 @@ export class Publisher extends BaseTunnel implements Tenant {
         message,
         { peerKey: peerKey(key), mode },
         {
-          onChannel: (accept) => this.#service.serve(accept),
+          onChannel: (header, accept) => this.#service.serve(header, accept),
           onPath: (path) => {
             if (joined !== undefined) this.emitPath({ peer }, path);
           },

@@ -65,7 +65,7 @@ class DirectEnd {
     this.link = new Link({
       ...{ name: 'my-game', runtime, maxChannels: 10, mayRelay: true },
       ...(role === 'publisher' && {
-        onChannel: (accept) => {
+        onChannel: (_header, accept) => {
           const application = new Application();
           application.channel = accept(application);
           this.accepted.push(application);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UnderpassError } from '../../src/errors.ts';
+import { type ChannelHeader, encodeChannelHeader } from '../../src/tunnel/channel-frame.ts';
 import type { ChannelStream, ChannelUser } from '../../src/tunnel/channel-stream.ts';
 import { Link, type LinkOptions } from '../../src/tunnel/link.ts';
 import type { DirectOrigin } from '../../src/tunnel/link-carrier.ts';
@@ -214,7 +215,7 @@ describe('a carrier that is lost', () => {
 describe('a link that may not be relayed', () => {
   const acceptance = () => {
     const accepted: Application[] = [];
-    const onChannel = (accept: (user: ChannelUser) => ChannelStream) => {
+    const onChannel = (_header: ChannelHeader, accept: (user: ChannelUser) => ChannelStream) => {
       const application = new Application();
       application.channel = accept(application);
       accepted.push(application);
@@ -234,7 +235,9 @@ describe('a link that may not be relayed', () => {
     const { accepted, onChannel } = acceptance();
     const { link, relay, direct } = linked({ mayRelay: false, onChannel });
     expect(relay().accept().refused).toBe(true);
-    expect(direct().accept().refused).toBe(false);
+    const stream = direct().accept();
+    expect(stream.refused).toBe(false);
+    stream.handler?.onData(encodeChannelHeader({ kind: 'new', port: 0, channel: 0n }));
     expect([accepted.length, link.channelCount]).toEqual([1, 1]);
   });
 
