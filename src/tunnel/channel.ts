@@ -186,7 +186,10 @@ export class Channel implements ChannelSink {
   transmit(lane: ChannelLane, into: Buffer[]): void {
     if (lane.header !== undefined) into.push(lane.header);
     lane.header = undefined;
-    if (this.#over) return this.#transmitFarewell(lane, into);
+    if (this.#over) {
+      this.#transmitFarewell(lane, into);
+      return;
+    }
     const isSending = lane === this.#sending;
     if (lane.greets || (isSending && this.#receiver.ackDue)) this.#acknowledge(lane, into);
     if (!isSending) return;

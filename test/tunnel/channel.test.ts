@@ -335,19 +335,19 @@ describe('what a channel holds is on the account of its link', () => {
     channel.write(Buffer.alloc(1));
     transmitted(channel, lane);
     expect([channel.blocked, sendBudget.used]).toEqual([true, 101]);
-    sendBudget.take(50);
+    sendBudget.take(51);
     receive(encodeAck(100, INITIAL_CREDIT));
-    expect([outputs(channel), sendBudget.used]).toEqual([[{ type: 'drain' }], 51]);
+    expect([outputs(channel), sendBudget.used]).toEqual([[{ type: 'drain' }], 52]);
     channel.write(Buffer.alloc(50));
     receive(encodeAck(101, INITIAL_CREDIT));
     expect([channel.blocked, outputs(channel)]).toEqual([true, []]);
     transmitted(channel, lane);
     receive(encodeAck(151, INITIAL_CREDIT));
-    expect([outputs(channel), sendBudget.used]).toEqual([[{ type: 'drain' }], 50]);
+    expect([outputs(channel), sendBudget.used]).toEqual([[{ type: 'drain' }], 51]);
     // What is kept is given back with the channel.
     channel.write(Buffer.alloc(INITIAL_CREDIT * 2));
     transmitted(channel, lane);
     channel.reset(ResetCode.closed);
-    expect(sendBudget.used).toBe(50);
+    expect(sendBudget.used).toBe(51);
   });
 });
