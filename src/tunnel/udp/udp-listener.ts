@@ -5,7 +5,7 @@ import { formatAddress } from '../../net/address.ts';
 import { Driver } from '../../net/driver.ts';
 import { listenError } from '../../net/listen-error.ts';
 import type { Runtime, Timer } from '../../net/runtime.ts';
-import { FlowTable } from './flow-table.ts';
+import { type FlowEntry, FlowTable } from './flow-table.ts';
 import { ListeningSocket } from './listening-socket.ts';
 import { addressesToBind, isWildcard } from './local-addresses.ts';
 
@@ -58,7 +58,7 @@ export class UdpListener {
   readonly #options: UdpListenerOptions;
   readonly #places = new Map<string, Place>();
   readonly #flows: FlowTable<number, Flow>;
-  readonly #driver: Driver<{ readonly value: Flow }>;
+  readonly #driver: Driver<FlowEntry<number, Flow>>;
   #host = '';
   #port = 0;
   #nextFlow = 0;
