@@ -11,6 +11,7 @@ import {
   verifyAnswer,
   verifyOffer,
 } from '../signaling/offer.ts';
+import type { PortRange } from '../signaling/offered-ports.ts';
 import type { Connection } from './connection.ts';
 import { DirectSearch } from './direct-search.ts';
 import { Link, type LinkOptions, MAX_CHANNELS } from './link.ts';
@@ -21,6 +22,11 @@ import type { Meeting } from './meeting.ts';
 export interface EstablishedLink {
   readonly link: Link;
   readonly identity: Buffer;
+}
+
+/** One to a publisher, with what that offers. */
+export interface RequestedLink extends EstablishedLink {
+  readonly ports: readonly PortRange[];
 }
 
 type LinkEvents = Pick<LinkOptions, 'onChannel' | 'onClose' | 'onPath' | 'onRelayLost'> &
@@ -43,6 +49,9 @@ export interface LinkRequest {
 export interface LinkAcceptance {
   readonly peerKey: Buffer;
   readonly mode: LinkMode;
+  readonly ports: readonly PortRange[];
+  /** Throws when whoever has this identity may not connect. */
+  readonly admit: (identity: Buffer) => void;
 }
 
 const NONCE_SIZE = 32;
@@ -60,7 +69,7 @@ export async function requestLink(
   connection: Connection,
   request: LinkRequest,
   events: LinkEvents,
-): Promise<EstablishedLink> {
+): Promise<RequestedLink> {
   const { signaling, relay, runtime, identity } = connection;
   const { name, hash, peerKey, mode, wait, onWaiting, signal } = request;
   const id = runtime.randomBytes(LINK_ID_SIZE);
@@ -88,7 +97,8 @@ export async function requestLink(
         ...{ answerNonce: answer.nonce, answerFingerprint: answer.fingerprint },
       },
     };
-    return { link: await establish(connection, met, events, signal), identity: answer.identity };
+    const established = await establish(connection, met, events, signal);
+    return { link: established, identity: answer.identity, ports: answer.ports };
   } catch (error) {
     search.close();
     stream.cancel();
@@ -104,7 +114,7 @@ export async function requestLink(
 export async function acceptLink(
   connection: Connection,
   message: FromServer<'p2p_offer'>,
-  { peerKey, mode }: LinkAcceptance,
+  { peerKey, mode, ports, admit }: LinkAcceptance,
   events: LinkEvents,
 ): Promise<EstablishedLink> {
   const { signaling, relay, runtime, identity } = connection;
@@ -112,11 +122,12 @@ export async function acceptLink(
   const id = bytes(message.link);
   const received = { offer: bytes(message.offer), mac: bytes(message.mac) };
   const offer = verifyOffer({ peerKey, name, link: id, ...received });
+  admit(offer.identity);
   const agreement = agree(wishOf(connection, mode), wishOfPeer(offer), message.direct);
   const certificate = await connection.takeCertificate();
   const nonce = runtime.randomBytes(NONCE_SIZE);
   const { fingerprint } = certificate;
-  const own = { peerKey, link: id, nonce, fingerprint, identity, mode, offer };
+  const own = { peerKey, link: id, nonce, fingerprint, identity, mode, offer, ports };
   const { answer, mac } = createAnswer({ ...own, capabilities: capabilitiesOf(connection) });
   const stream = relay.expect(id);
   const search = new DirectSearch({ connection, role: 'publisher', name, link: id });

@@ -3,12 +3,16 @@ import { deriveTunnelKey, identityFingerprint, peerKey, secretHash } from '../id
 import type { NatReport } from '../nat/report.ts';
 import type { Timer } from '../net/runtime.ts';
 import type { FromServer } from '../signaling/messages.ts';
-import type { PublishOptions } from './api.ts';
+import type { PublishedTunnel, PublishOptions } from './api.ts';
 import type { Connection, Tenant } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
 import type { Link } from './link.ts';
 import { acceptLink } from './link-setup.ts';
-import { Service } from './service.ts';
+import { type PublishSettings, publishSettings } from './options.ts';
+import { addressOf, PeerMeter, type PeerStatus, Peers } from './peers.ts';
+import { toRanges } from './ports.ts';
+import { proxyHeader } from './proxy-protocol.ts';
+import { type ServedPeer, Service } from './service.ts';
 import { BaseTunnel } from './tunnel.ts';
 
 /** Links that a publisher has or is building at a time. */
@@ -18,15 +22,16 @@ const MAX_LINKS = 64;
 const REGISTER_RETRY = 5000;
 
 /** Publishes one local service: holds the name on the server and serves whoever knows the secret. */
-export class Publisher extends BaseTunnel implements Tenant {
+export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
   readonly publishes: string;
   readonly mayGoDirect: boolean;
   readonly #connection: Connection;
   readonly #options: PublishOptions;
-  readonly #service: Service;
+  readonly #peers: Peers;
   /** By link id; undefined while the link is being built. */
   readonly #links = new Map<string, Link | undefined>();
   #key: Buffer | undefined;
+  #settings: PublishSettings | undefined;
   #registered = false;
   /** The server has been asked for the name, and may have given it. */
   #claimed = false;
@@ -38,7 +43,9 @@ export class Publisher extends BaseTunnel implements Tenant {
     this.mayGoDirect = options.mode !== 'relay';
     this.#connection = connection;
     this.#options = options;
-    this.#service = new Service(options, (error) => this.complain(error));
+    this.#peers = new Peers(connection.runtime, (peers) =>
+      this.emit({ event: 'peers', name: options.name, peers }),
+    );
     void this.#start();
   }
 
@@ -65,13 +72,26 @@ export class Publisher extends BaseTunnel implements Tenant {
   }
 
   onOffer(message: FromServer<'p2p_offer'>): void {
-    if (this.#key === undefined || this.over || this.#links.has(message.link)) {
+    if (
+      this.#key === undefined ||
+      this.#settings === undefined ||
+      this.over ||
+      this.#links.has(message.link)
+    ) {
       this.#refuse(message, 'peer_refused');
     } else if (this.#links.size >= MAX_LINKS) {
       this.#refuse(message, 'too_many_links');
     } else {
-      void this.#serve(message, this.#key);
+      void this.#serve(message, this.#key, this.#settings);
     }
+  }
+
+  peers(): readonly PeerStatus[] {
+    return this.#peers.list();
+  }
+
+  closePeer(peer: string): boolean {
+    return this.#peers.close(peer);
   }
 
   protected farewell(): TunnelEvent {
@@ -81,13 +101,16 @@ export class Publisher extends BaseTunnel implements Tenant {
   protected async release(): Promise<void> {
     this.#connection.remove(this);
     this.#retry?.cancel();
+    this.#peers.stop();
     if (this.#claimed) this.#connection.signaling.unregister(this.publishes);
     for (const link of this.#links.values()) link?.close();
   }
 
   async #start(): Promise<void> {
     try {
-      this.#key = await deriveTunnelKey(this.#options.secret, this.publishes);
+      const key = await deriveTunnelKey(this.#options.secret, this.publishes);
+      this.#settings = publishSettings(this.#options);
+      this.#key = key;
       if (!this.over) this.#connection.add(this);
     } catch (error) {
       await this.end(asUnderpassError(error));
@@ -119,27 +142,59 @@ export class Publisher extends BaseTunnel implements Tenant {
     this.emit({ event: 'ready', role: 'publisher', name: this.publishes });
   }
 
-  async #serve(message: FromServer<'p2p_offer'>, key: Buffer): Promise<void> {
+  async #serve(
+    message: FromServer<'p2p_offer'>,
+    key: Buffer,
+    { ports, localHost, admission, proxyProtocol }: PublishSettings,
+  ): Promise<void> {
     const { link: id, name, peer_address: address } = message;
     const peer = id.slice(0, 8);
-    let joined: { peer: string; identity: string; address: string } | undefined;
+    const meter = new PeerMeter();
+    const service = new Service({ name, localHost, ports }, (error) => this.complain(error));
+    let fingerprint = '';
+    let joined = false;
+    const about = () => {
+      const { address: seen, claimed } = addressOf(this.#links.get(id)?.path, address);
+      return {
+        event: 'peer',
+        name,
+        peer,
+        identity: fingerprint,
+        address: seen,
+        address_claimed: claimed,
+      } as const;
+    };
+    const prefix: ServedPeer['prefix'] = (destination) => {
+      const source = addressOf(this.#links.get(id)?.path, address);
+      return proxyHeader({ protocol: 'tcp', source, destination, identity: fingerprint });
+    };
+    const served = { meter, prefix: proxyProtocol ? prefix : undefined };
+    const admit = (identity: Buffer) => {
+      fingerprint = identityFingerprint(identity);
+      if (!admission.admits(identity)) this.emit({ ...about(), action: 'refused' });
+      admission.check(identity, name);
+    };
     this.#links.set(id, undefined);
     try {
       const { mode = 'auto' } = this.#options;
-      const { link, identity } = await acceptLink(
+      const { link } = await acceptLink(
         this.#connection,
         message,
-        { peerKey: peerKey(key), mode },
+        { peerKey: peerKey(key), mode, ports: toRanges(ports), admit },
         {
-          onChannel: (accept) => this.#service.serve(accept),
+          onChannel: (accept) => service.serve(accept, served),
           onPath: (path) => {
-            if (joined !== undefined) this.emitPath({ peer }, path);
+            if (joined) this.emitPath({ peer }, path);
           },
           onRelayLost: () => {},
           onTrouble: (error) => this.complain(error),
           onClose: () => {
+            const last = about();
             this.#links.delete(id);
-            if (joined !== undefined) this.emit({ event: 'peer', action: 'left', name, ...joined });
+            const status = this.#peers.remove(peer);
+            if (status === undefined) return;
+            const { seconds, bytes_in, bytes_out } = status;
+            this.emit({ ...last, action: 'left', seconds, bytes_in, bytes_out });
           },
         },
       );
@@ -147,15 +202,16 @@ export class Publisher extends BaseTunnel implements Tenant {
       // It can end in the moment between being up and being known here; `onClose` has forgotten it then.
       if (link.closed) return;
       this.#links.set(id, link);
-      joined = { peer, identity: identityFingerprint(identity), address };
-      this.emit({ event: 'peer', action: 'joined', name, ...joined });
+      this.#peers.add(peer, { identity: fingerprint, address, link, meter });
+      joined = true;
+      this.emit({ ...about(), action: 'joined' });
       if (link.path !== undefined) this.emitPath({ peer }, link.path);
     } catch (thrown) {
       this.#links.delete(id);
       const error = withName(asUnderpassError(thrown), name);
       // Before the answer this is a refusal, and after it nobody has to wait for a stream that does not come.
       if (this.#connection.online) this.#connection.signaling.closeLink(id, error.code);
-      if (!this.over) this.complain(error);
+      if (!this.over && error.code !== 'peer_refused') this.complain(error);
     }
   }
 

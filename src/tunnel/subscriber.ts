@@ -10,8 +10,11 @@ import type { Connection, Tenant } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
 import { Forward } from './forward.ts';
 import type { Link } from './link.ts';
-import { type EstablishedLink, requestLink } from './link-setup.ts';
-import { LocalListener } from './local-listener.ts';
+import { type RequestedLink, requestLink } from './link-setup.ts';
+import type { UdpPort } from './local-port.ts';
+import { LocalPorts } from './local-ports.ts';
+import { subscribeSettings } from './options.ts';
+import { fromRanges } from './ports.ts';
 import { BaseTunnel } from './tunnel.ts';
 
 /** A link that lasted this long was a good one: the next attempts are quick again. Milliseconds. */
@@ -23,9 +26,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
   readonly mayGoDirect: boolean;
   readonly #connection: Connection;
   readonly #options: SubscribeOptions;
-  readonly #listener: LocalListener;
   readonly #backoff: Backoff;
-  #listen = '';
+  #ports: LocalPorts | undefined;
   #key: Buffer | undefined;
   #link: Link | undefined;
   /** Links that have been replaced, and end with the last of their channels. */
@@ -44,7 +46,6 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#connection = connection;
     this.#options = options;
     this.mayGoDirect = options.mode !== 'relay';
-    this.#listener = new LocalListener(runtime, (socket) => this.#serve(socket));
     this.#backoff = new Backoff(() => runtime.randomBytes(4).readUInt32BE() / 2 ** 32);
     void this.#start();
   }
@@ -79,17 +80,27 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#connection.remove(this);
     this.#retry?.cancel();
     this.#attempt?.abort(new UnderpassError('server_lost'));
-    this.#listener.close();
+    this.#ports?.close();
     for (const link of [this.#link, ...this.#retired]) link?.close();
   }
 
   async #start(): Promise<void> {
-    const { target, secret, listenHost = '127.0.0.1', localPort } = this.#options;
+    const { target: name, secret } = this.#options;
+    const { runtime } = this.#connection;
     try {
-      this.#listen = await this.#listener.listen(listenHost, localPort);
-      // Closing it before it was bound had no effect.
-      if (this.over) return this.#listener.close();
-      this.#key = await deriveTunnelKey(secret, target);
+      // Whoever made this tunnel has it before it hears that it has failed.
+      const { plan, listenHost: host } = await Promise.resolve(this.#options).then(subscribeSettings);
+      if (this.over) return;
+      this.#ports = new LocalPorts({
+        ...{ runtime, name, plan, host },
+        onConnection: (socket, number) => this.#serve(socket, number),
+        udp: () => this.#udpPort(),
+        onTrouble: (error) => this.complain(error),
+        onChange: () => this.#announce(),
+      });
+      await this.#ports.start();
+      if (this.over) return;
+      this.#key = await deriveTunnelKey(secret, name);
       if (!this.over) this.#connection.add(this);
     } catch (error) {
       await this.end(asUnderpassError(error));
@@ -145,7 +156,7 @@ export class Subscriber extends BaseTunnel implements Tenant {
     }
   }
 
-  async #welcome({ link, identity }: EstablishedLink): Promise<void> {
+  async #welcome({ link, identity, ports }: RequestedLink): Promise<void> {
     const { target } = this.#options;
     const before = this.#link;
     this.#link = link;
@@ -158,10 +169,16 @@ export class Subscriber extends BaseTunnel implements Tenant {
       this.emit({ event: 'identity_changed', target, remembered: memory.remembered, seen });
     }
     if (this.#link !== link || link.closed || this.over) return;
+    try {
+      await this.#ports?.offer(fromRanges(ports));
+    } catch (error) {
+      return this.end(asUnderpassError(error));
+    }
+    if (this.#link !== link || link.closed || this.over) return;
     this.#announce();
     this.#announced = true;
     if (link.path !== undefined) this.emitPath({ target }, link.path);
-    this.#listener.open();
+    this.#ports?.open();
   }
 
   /** The link before may have channels yet, and has a path of its own. */
@@ -179,7 +196,7 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#retired.delete(link);
     if (this.#link !== link) return;
     this.#link = undefined;
-    this.#listener.hold();
+    this.#ports?.hold();
     if (this.#connection.runtime.now() - this.#linkedAt >= STABLE_TIME) this.#backoff.reset();
     if (!this.over) this.#failed(error ?? new UnderpassError('peer_lost', { name: this.#options.target }));
   }
@@ -199,20 +216,27 @@ export class Subscriber extends BaseTunnel implements Tenant {
   }
 
   #announce(): void {
-    this.emit({
-      event: 'ready',
-      role: 'subscriber',
-      target: this.#options.target,
-      listen: this.#listen,
-    });
+    const ports = this.#ports?.listening ?? [];
+    const { target } = this.#options;
+    const listen = ports[0]?.listen ?? '';
+    const more = ports.length > 1 ? { ports } : {};
+    this.emit({ event: 'ready', role: 'subscriber', target, listen, ...more });
   }
 
-  #serve(socket: Socket): void {
+  #udpPort(): UdpPort {
+    const problem = 'this version does not carry UDP';
+    const listen = async (host: string, port: number) => {
+      throw new UnderpassError('listen_failed', { host, port, problem });
+    };
+    return { listen, close: () => {} };
+  }
+
+  #serve(socket: Socket, number: number): void {
     const link = this.#link;
     const forward = new Forward(socket, (code, problem) => this.#onForwardOver(code, problem));
     try {
       if (link === undefined) throw new UnderpassError('peer_lost', { name: this.#options.target });
-      forward.start(link.open(0, forward));
+      forward.start(link.open(number, forward));
     } catch (error) {
       socket.resetAndDestroy();
       this.complain(asUnderpassError(error));
