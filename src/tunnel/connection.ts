@@ -71,6 +71,8 @@ export class Connection {
   readonly #stun: readonly StunAddress[];
   readonly #nat: NatWatch;
   readonly #tenants = new Set<Tenant>();
+  /** Those whose connections wait for a path. */
+  readonly #waiting = new Set<Tenant>();
   /** By link id. */
   readonly #links = new Map<string, LinkListener>();
   #turn: LinkListener | undefined;
@@ -190,6 +192,12 @@ export class Connection {
 
   giveTurn(listener: LinkListener): void {
     if (this.#turn === listener) this.#turn = undefined;
+  }
+
+  /** Whether connections of this tunnel's wait for a path: a server that is away is asked for more often then. */
+  hurry(tenant: Tenant, isWaiting: boolean): void {
+    if (isWaiting) this.#waiting.add(tenant);
+    else this.#waiting.delete(tenant);
   }
 
   /** Resolves when the router has its port back, too. */

@@ -13,7 +13,7 @@ export interface DirectOrigin {
 
 export interface LinkCarrierOwner {
   onStream(from: LinkCarrier, stream: ByteStream): void;
-  onDatagram(datagram: Buffer): void;
+  onDatagram(from: LinkCarrier, datagram: Buffer): void;
   onDatagramRoom(from: LinkCarrier): void;
   /** It is silent, or no longer, or has moved. */
   onChange(): void;
@@ -78,7 +78,7 @@ export class LinkCarrier implements CarrierHandler, LaneCarrier {
   }
 
   onDatagram(datagram: Buffer): void {
-    this.#owner.onDatagram(datagram);
+    this.#owner.onDatagram(this, datagram);
   }
 
   onDatagramRoom(): void {

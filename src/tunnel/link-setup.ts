@@ -12,6 +12,7 @@ import {
   verifyAnswer,
   verifyOffer,
 } from '../signaling/offer.ts';
+import type { PortRange } from '../signaling/offered-ports.ts';
 import type { Connection } from './connection.ts';
 import { DirectSearch } from './direct-search.ts';
 import { EarlyListener } from './early-listener.ts';
@@ -31,7 +32,16 @@ export interface EstablishedLink {
   readonly search: DirectSearch;
 }
 
-type LinkEvents = Pick<LinkOptions, 'onChannel' | 'onOffence' | 'onClose' | 'onPath' | 'onRelayLost'> &
+/** One to a publisher, with what that offers. */
+export interface RequestedLink {
+  readonly established: EstablishedLink;
+  readonly ports: readonly PortRange[];
+}
+
+type LinkEvents = Pick<
+  LinkOptions,
+  'onChannel' | 'onDatagram' | 'onOffence' | 'onClose' | 'onPath' | 'onRelayLost'
+> &
   Pick<Meeting, 'onTrouble'>;
 
 /** What a subscriber asks for. */
@@ -59,8 +69,10 @@ export interface LinkAcceptance {
   readonly grace: number;
   /** The link with this first id, if there is one. */
   readonly find: (id: Buffer) => EstablishedLink | undefined;
-  /** Called once the offer has been verified, if it is for a new link. Throws where there may be no more. */
-  readonly admit: (identity: Buffer) => void;
+  /** What is offered. */
+  readonly ports: readonly PortRange[];
+  /** Called once the offer has been verified. Throws where whoever has this identity may not connect, or not once more. */
+  readonly admit: (identity: Buffer, isNew: boolean) => void;
 }
 
 const NONCE_SIZE = 32;
@@ -78,7 +90,7 @@ export async function requestLink(
   connection: Connection,
   request: LinkRequest,
   events: LinkEvents,
-): Promise<EstablishedLink> {
+): Promise<RequestedLink> {
   const { signaling, relay, runtime, identity } = connection;
   const { name, hash, peerKey, mode, grace, wait, resume, onWaiting, signal } = request;
   const id = runtime.randomBytes(LINK_ID_SIZE);
@@ -110,7 +122,7 @@ export async function requestLink(
         ...{ answerNonce: answer.nonce, answerFingerprint: answer.fingerprint },
       },
     };
-    return await establish(connection, met, events, signal);
+    return { established: await establish(connection, met, events, signal), ports: answer.ports };
   } catch (error) {
     early.close();
     stream.cancel();
@@ -126,7 +138,7 @@ export async function requestLink(
 export async function acceptLink(
   connection: Connection,
   message: FromServer<'p2p_offer'>,
-  { peerKey, mode, grace, find, admit }: LinkAcceptance,
+  { peerKey, mode, grace, ports, find, admit }: LinkAcceptance,
   events: LinkEvents,
 ): Promise<EstablishedLink> {
   const { signaling, relay, runtime, identity } = connection;
@@ -137,11 +149,11 @@ export async function acceptLink(
   const agreement = agree(wishOf(connection, mode), wishOfPeer(offer), message.direct);
   const found = offer.resumes && find(offer.resumes);
   const known = found !== undefined && isSamePeer(found, offer) ? found : undefined;
-  if (known === undefined) admit(offer.identity);
+  admit(offer.identity, known === undefined);
   const certificate = known?.certificate ?? (await connection.takeCertificate());
   const nonce = runtime.randomBytes(NONCE_SIZE);
   const { fingerprint } = certificate;
-  const own = { peerKey, link: id, nonce, fingerprint, identity, mode, offer };
+  const own = { peerKey, link: id, nonce, fingerprint, identity, mode, offer, ports };
   const { answer, mac } = createAnswer({ ...own, capabilities: capabilitiesOf(connection) });
   const stream = relay.expect(id);
   const early = new EarlyListener(connection, message.link);

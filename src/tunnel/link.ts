@@ -4,6 +4,7 @@ import type { Runtime, Timer } from '../net/runtime.ts';
 import type { ChannelStream, ChannelUser } from './channel-stream.ts';
 import { type DirectOrigin, LinkCarrier, type LinkCarrierOwner } from './link-carrier.ts';
 import { type AcceptChannel, LinkChannels } from './link-channels.ts';
+import { LinkDatagrams } from './udp/link-datagrams.ts';
 
 /** Channels that a link carries at a time, unless the server asks for fewer. */
 export const MAX_CHANNELS = 1024;
@@ -33,6 +34,8 @@ export interface LinkOptions {
   readonly onChannel?: AcceptChannel | undefined;
   /** The peer has broken the protocol, outside of any channel. */
   readonly onOffence?: ((problem: string) => void) | undefined;
+  /** A datagram has come, for a flow of the offered port with this number. Its bytes are the handler's. */
+  readonly onDatagram?: ((port: number, flow: number, payload: Buffer) => void) | undefined;
   /** The active path is another one, or relayed for another reason. */
   readonly onPath: (path: LinkPath) => void;
   /** The server no longer relays it. */
@@ -50,6 +53,7 @@ export interface LinkOptions {
 export class Link implements LinkCarrierOwner {
   readonly #options: LinkOptions;
   readonly #channels: LinkChannels;
+  readonly #datagrams: LinkDatagrams;
   #relayed: LinkCarrier | undefined;
   /** The newest first; older ones are there for what is on its way. */
   #direct: readonly LinkCarrier[] = [];
@@ -64,6 +68,8 @@ export class Link implements LinkCarrierOwner {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#channels = new LinkChannels(options);
+    const { runtime, onDatagram = () => {} } = options;
+    this.#datagrams = new LinkDatagrams({ runtime, onDatagram });
   }
 
   /** What a new carrier is to report to, before it is ready. */
@@ -125,19 +131,28 @@ export class Link implements LinkCarrierOwner {
     return this.#channels.open(port, user);
   }
 
+  /** Sends a datagram of a flow to the offered port with this number, or back. It may get lost. */
+  sendDatagram(port: number, flow: number, payload: Buffer): void {
+    this.#datagrams.send(port, flow, payload);
+  }
+
   /** Ends it, and tells the peer so. */
   close(): void {
     this.#end(undefined);
   }
 
   onStream(from: LinkCarrier, stream: ByteStream): void {
-    if (from.kind === 'relayed' && !this.#options.mayRelay) stream.reset();
-    else this.#channels.onStream(from, stream);
+    if (this.#maySend(from)) this.#channels.onStream(from, stream);
+    else stream.reset();
   }
 
-  onDatagram(_datagram: Buffer): void {}
+  onDatagram(from: LinkCarrier, datagram: Buffer): void {
+    if (this.#maySend(from)) this.#datagrams.receive(datagram);
+  }
 
-  onDatagramRoom(_from: LinkCarrier): void {}
+  onDatagramRoom(from: LinkCarrier): void {
+    if (from === this.#active) this.#datagrams.onRoom();
+  }
 
   onChange(): void {
     this.#settle();
@@ -157,6 +172,11 @@ export class Link implements LinkCarrierOwner {
     if (wasRelay) this.#options.onRelayLost();
   }
 
+  /** Whether this link may be used by that carrier. */
+  #maySend({ kind }: LinkCarrier): boolean {
+    return kind === 'direct' || this.#options.mayRelay;
+  }
+
   get #active(): LinkCarrier | undefined {
     const [newest] = this.#direct;
     const heard = this.#direct.find((carrier) => !carrier.silent);
@@ -169,6 +189,7 @@ export class Link implements LinkCarrierOwner {
     const { runtime, grace, name } = this.#options;
     const active = this.#active;
     this.#channels.moveTo(active);
+    this.#datagrams.use(active?.carrier);
     if (active !== undefined) {
       this.#grace?.cancel();
       this.#grace = undefined;
@@ -196,6 +217,7 @@ export class Link implements LinkCarrierOwner {
     for (const timer of this.#leaving) timer.cancel();
     this.#options.onClosing?.();
     this.#channels.abandon();
+    this.#datagrams.close();
     for (const carrier of [this.#relayed, ...this.#direct]) carrier?.close();
     this.#options.onClose(error);
   }

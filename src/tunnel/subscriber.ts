@@ -9,10 +9,14 @@ import { ResetCode } from './channel-frame.ts';
 import type { Connection, Tenant } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
 import { Forward } from './forward.ts';
-import { DEFAULT_GRACE, type Link, type LinkPath } from './link.ts';
+import type { Link, LinkPath } from './link.ts';
 import { type EstablishedLink, requestLink } from './link-setup.ts';
-import { LocalListener } from './local-listener.ts';
+import type { UdpPort } from './local-port.ts';
+import { LocalPorts } from './local-ports.ts';
+import { type SubscribeSettings, subscribeSettings } from './options.ts';
+import { fromRanges, type OfferedPort } from './ports.ts';
 import { BaseTunnel } from './tunnel.ts';
+import { UdpListener } from './udp/udp-listener.ts';
 
 /** A link that lasted this long was a good one: the next attempts are quick again. Milliseconds. */
 const STABLE_TIME = 10_000;
@@ -26,9 +30,11 @@ export class Subscriber extends BaseTunnel implements Tenant {
   readonly mayGoDirect: boolean;
   readonly #connection: Connection;
   readonly #options: SubscribeOptions;
-  readonly #listener: LocalListener;
   readonly #backoff: Backoff;
-  #listen = '';
+  #ports: LocalPorts | undefined;
+  #settings: SubscribeSettings | undefined;
+  /** By the number of the offered port. */
+  readonly #udp = new Map<number, UdpListener>();
   #key: Buffer | undefined;
   #established: EstablishedLink | undefined;
   /** Whether the latest link has been announced. */
@@ -45,7 +51,6 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#connection = connection;
     this.#options = options;
     this.mayGoDirect = options.mode !== 'relay';
-    this.#listener = new LocalListener(runtime, (socket) => this.#serve(socket));
     this.#backoff = new Backoff(() => runtime.randomBytes(4).readUInt32BE() / 2 ** 32);
     void this.#start();
   }
@@ -80,17 +85,29 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#connection.remove(this);
     this.#retry?.cancel();
     this.#attempt?.abort(new UnderpassError('server_lost'));
-    this.#listener.close();
+    this.#ports?.close();
+    this.#connection.hurry(this, false);
     this.#link?.close();
   }
 
   async #start(): Promise<void> {
-    const { target, secret, listenHost = '127.0.0.1', localPort } = this.#options;
+    const { target: name, secret } = this.#options;
+    const { runtime } = this.#connection;
     try {
-      this.#listen = await this.#listener.listen(listenHost, localPort);
-      // Closing it before it was bound had no effect.
-      if (this.over) return this.#listener.close();
-      this.#key = await deriveTunnelKey(secret, target);
+      // Whoever made this tunnel has it before it hears that it has failed.
+      const settings = await Promise.resolve(this.#options).then(subscribeSettings);
+      if (this.over) return;
+      this.#settings = settings;
+      this.#ports = new LocalPorts({
+        ...{ runtime, name, plan: settings.plan, host: settings.listenHost },
+        onConnection: (socket, number) => this.#serve(socket, number),
+        udp: (number) => this.#udpPort(number, settings.udpIdle),
+        onTrouble: (error) => this.complain(error),
+        onChange: () => this.#announce(),
+      });
+      await this.#ports.start();
+      if (this.over) return;
+      this.#key = await deriveTunnelKey(secret, name);
       if (!this.over) this.#connection.add(this);
     } catch (error) {
       await this.end(asUnderpassError(error));
@@ -103,15 +120,18 @@ export class Subscriber extends BaseTunnel implements Tenant {
 
   /** Builds a link, or goes on with the one there is, unless the server relays it or that is being done. */
   #seek(): void {
-    if (this.over || this.#link?.relayed || this.#attempt !== undefined || this.#key === undefined) return;
+    const [key, settings] = [this.#key, this.#settings];
+    if (this.over || this.#link?.relayed || this.#attempt !== undefined) return;
+    if (key === undefined || settings === undefined) return;
     this.#retry?.cancel();
     const attempt = new AbortController();
     this.#attempt = attempt;
-    void this.#build(this.#key, this.#established, attempt);
+    void this.#build(key, settings.grace, attempt);
   }
 
-  async #build(key: Buffer, resume: EstablishedLink | undefined, attempt: AbortController): Promise<void> {
-    const { target: name, mode = 'auto', grace = DEFAULT_GRACE } = this.#options;
+  async #build(key: Buffer, grace: number, attempt: AbortController): Promise<void> {
+    const { target: name, mode = 'auto' } = this.#options;
+    const resume = this.#established;
     let built: EstablishedLink | undefined;
     let lost: UnderpassError | undefined;
     try {
@@ -123,7 +143,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
         onWaiting: () => this.emit({ event: 'waiting', target: name }),
         signal: attempt.signal,
       };
-      built = await requestLink(this.#connection, request, {
+      const { established, ports } = await requestLink(this.#connection, request, {
+        onDatagram: (port, flow, payload) => this.#udp.get(port)?.send(flow, payload),
         onPath: (path) => {
           if (built !== undefined && built === this.#established) this.#onPath(path);
         },
@@ -136,10 +157,11 @@ export class Subscriber extends BaseTunnel implements Tenant {
           if (built !== undefined) this.#onLinkClosed(built.link, error);
         },
       });
+      built = established;
       if (this.over || this.#attempt !== attempt) return built.link.close();
       this.#attempt = undefined;
       if (built === resume) this.#announce();
-      else await this.#welcome(built);
+      else await this.#welcome(built, fromRanges(ports));
       // It may have gone while it was being built, or while the disk was busy.
       if (built.link.closed) this.#onLinkClosed(built.link, lost);
       // And the relay may have been lost already.
@@ -151,7 +173,7 @@ export class Subscriber extends BaseTunnel implements Tenant {
     }
   }
 
-  async #welcome(established: EstablishedLink): Promise<void> {
+  async #welcome(established: EstablishedLink, offered: readonly OfferedPort[]): Promise<void> {
     const { target } = this.#options;
     const { link, identity } = established;
     const before = this.#link;
@@ -166,6 +188,12 @@ export class Subscriber extends BaseTunnel implements Tenant {
       this.emit({ event: 'identity_changed', target, remembered: memory.remembered, seen });
     }
     if (this.#link !== link || link.closed || this.over) return;
+    try {
+      await this.#ports?.offer(offered);
+    } catch (error) {
+      return this.end(asUnderpassError(error));
+    }
+    if (this.#link !== link || link.closed || this.over) return;
     this.#announce();
     this.#announced = true;
     this.#onPath(link.path);
@@ -175,14 +203,17 @@ export class Subscriber extends BaseTunnel implements Tenant {
   #onPath(path: LinkPath): void {
     if (!this.#announced) return;
     this.emitPath({ target: this.#options.target }, path);
-    if (path.kind === 'none') this.#listener.hold();
-    else this.#listener.open();
+    const isWaitedFor = path.kind === 'none';
+    this.#connection.hurry(this, isWaitedFor);
+    if (isWaitedFor) this.#ports?.hold();
+    else this.#ports?.open();
   }
 
   #onLinkClosed(link: Link, error: UnderpassError | undefined): void {
     if (this.#link !== link) return;
     this.#established = undefined;
-    this.#listener.hold();
+    this.#ports?.hold();
+    this.#connection.hurry(this, false);
     // What was to go on with it is no use.
     this.#attempt?.abort(new UnderpassError('peer_lost', { name: this.#options.target }));
     this.#attempt = undefined;
@@ -210,20 +241,34 @@ export class Subscriber extends BaseTunnel implements Tenant {
   }
 
   #announce(): void {
-    this.emit({
-      event: 'ready',
-      role: 'subscriber',
-      target: this.#options.target,
-      listen: this.#listen,
-    });
+    const ports = this.#ports?.listening ?? [];
+    const { target } = this.#options;
+    const listen = ports[0]?.listen ?? '';
+    const more = ports.length > 1 ? { ports } : {};
+    this.emit({ event: 'ready', role: 'subscriber', target, listen, ...more });
   }
 
-  #serve(socket: Socket): void {
+  /** A local UDP port. What comes while there is no link is lost, as datagrams are. */
+  #udpPort(number: number, idle: number): UdpPort {
+    const { runtime } = this.#connection;
+    const onDatagram = (flow: number, payload: Buffer) => this.#link?.sendDatagram(number, flow, payload);
+    const listener = new UdpListener({ runtime, idle, onDatagram });
+    this.#udp.set(number, listener);
+    return {
+      listen: (host, port) => listener.listen(host, port),
+      close: () => {
+        listener.close();
+        if (this.#udp.get(number) === listener) this.#udp.delete(number);
+      },
+    };
+  }
+
+  #serve(socket: Socket, number: number): void {
     const link = this.#link;
     const forward = new Forward(socket, (code, problem) => this.#onForwardOver(code, problem));
     try {
       if (link === undefined) throw new UnderpassError('peer_lost', { name: this.#options.target });
-      forward.start(link.open(0, forward));
+      forward.start(link.open(number, forward));
     } catch (error) {
       socket.resetAndDestroy();
       this.complain(asUnderpassError(error));

@@ -5,6 +5,7 @@ import type {
   ClientOptions,
   MeasureNatOptions,
   NatReport,
+  PeerStatus,
   PublishOptions,
   RunningServer,
   ServerConfig,
@@ -16,6 +17,8 @@ import { natReport } from './nat-report.ts';
 
 type Opened = {
   readonly options: PublishOptions | SubscribeOptions;
+  /** Who is connected, as the tunnel would say. */
+  peers: readonly PeerStatus[];
   readonly emit: (event: TunnelEvent) => void;
   /** Ends the tunnel, as the client would. */
   readonly end: (error?: UnderpassError) => void;
@@ -122,7 +125,12 @@ export class FakeWorld {
     const closed = new Promise<UnderpassError | undefined>((resolve) => {
       end = resolve;
     });
-    this.tunnels.push({ options, emit, end });
-    return { closed, close: async () => end() };
+    const opened: Opened = { options, peers: [], emit, end };
+    this.tunnels.push(opened);
+    const closePeer = (peer: string) => {
+      this.calls.push(`closed ${peer}`);
+      return opened.peers.some((known) => known.peer === peer);
+    };
+    return { closed, close: async () => end(), peers: () => opened.peers, closePeer };
   }
 }

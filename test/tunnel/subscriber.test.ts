@@ -70,7 +70,8 @@ async function subscribed() {
     link.attach(handler, relay);
     prepare(link);
     links.push(link);
-    resolve({ link, identity: Buffer.alloc(32) as unknown as Identity });
+    const ports = [{ port: 27015, protocol: 'tcp' }];
+    resolve({ link, identity: Buffer.alloc(32) as unknown as Identity, ports });
     await turn();
     return { link, relay };
   };
