@@ -85,6 +85,9 @@ export class Connection {
   /** Where the server says it answers STUN, and, as text, which of that is watched. */
   #greeted: StunGreeting | undefined;
   #watched: string | undefined;
+  /** What it gave us for its STUN; and whether that has been asked, and is to be heard before anything is said of this network. */
+  #voucher: Buffer | undefined;
+  #isVouching = false;
   #starting: Promise<void> | undefined;
   #over: UnderpassError | undefined;
 
@@ -132,6 +135,11 @@ export class Connection {
   /** Where this client stands in its network, as far as it is known. */
   get standpoint(): Standpoint | undefined {
     return this.#nat.standpoint;
+  }
+
+  /** The same, for the server: undefined also while its STUN is asked where we are. */
+  get reportable(): Standpoint | undefined {
+    return this.#isVouching ? undefined : this.standpoint;
   }
 
   /** Whether peers may be told addresses of this network. */
@@ -224,9 +232,10 @@ export class Connection {
       version: VERSION,
       runtime: this.runtime,
       handler: {
-        onOnline: (resumed, limits, stun) => {
+        onOnline: (resumed, limits, stun, voucher) => {
           this.#limits = limits;
           this.#greeted = stun;
+          this.#vouch(voucher);
           this.log.info('connected', { server: this.server, resumed });
           this.#reportNat();
           this.#tell((tenant) => tenant.onOnline(resumed));
@@ -269,19 +278,30 @@ export class Connection {
     this.#watched = wanted;
     const greeted = this.#greeted;
     this.#nat.watch(async () => {
-      const own = greeted === undefined ? [] : [ownStunServer(this.#address, greeted)];
+      const own = greeted === undefined ? [] : [ownStunServer(this.#address, greeted, this.#voucher)];
       return Promise.all([...own, ...this.#stun.map(namedStunServer)]);
     });
   }
 
+  /** Another session: where we are has to be shown again, and the server is to know that when it plans a search. */
+  #vouch(voucher: Buffer | undefined): void {
+    const isKnown = voucher === undefined ? this.#voucher === undefined : this.#voucher?.equals(voucher);
+    this.#voucher = voucher;
+    if (isKnown) return;
+    this.#isVouching = true;
+    if (!this.#nat.vouch(voucher)) this.#isVouching = false;
+  }
+
   #onStandpoint(standpoint: Standpoint): void {
+    this.#isVouching = false;
     this.#reportNat();
     for (const link of [...this.#links.values()]) link.onStandpoint(standpoint);
   }
 
   #reportNat(): void {
-    const { standpoint } = this;
-    if (this.online && standpoint) this.signaling.reportNat(standpoint.measured.verdict, this.lanAddresses);
+    const { reportable } = this;
+    if (!this.online || reportable === undefined) return;
+    this.signaling.reportNat(reportable.measured.verdict, this.lanAddresses, reportable.claim);
   }
 
   #onOffer(offer: FromServer<'p2p_offer'>): void {

@@ -81,8 +81,9 @@ export class DirectPath {
     this.#puncher.predict(prediction);
   }
 
-  arm(step: PunchStep): void {
-    this.#puncher.arm(step);
+  /** @param vouched addresses at which our own server has seen the peer */
+  arm(step: PunchStep, vouched: readonly string[] = []): void {
+    this.#puncher.arm(step, vouched);
   }
 
   go(): void {

@@ -27,7 +27,13 @@ const FIRST_PAUSE = 10_000;
 const LAST_PAUSE = 3_600_000;
 
 /** Reasons that may be others the next time, though neither network has changed. */
-const PASSING: ReadonlySet<string> = new Set(['exhausted', 'busy', 'unmeasured']);
+const PASSING: ReadonlySet<string> = new Set(['exhausted', 'busy', 'unmeasured', 'unvouched']);
+
+/** What the server wants tried, and where it has seen the peer. */
+interface Order {
+  readonly planned: PunchStep;
+  readonly vouched: readonly string[];
+}
 
 export interface DirectSearchOptions {
   readonly connection: Connection;
@@ -205,7 +211,7 @@ export class DirectSearch implements LinkListener {
     if (this.#found !== undefined) this.#found = { ...this.#found, search: FIRST_SEARCH };
   }
 
-  #prepare(meeting: Meeting, { search, step, plan }: FromServer<'p2p_step'>): void {
+  #prepare(meeting: Meeting, { search, step, plan, vouched = [] }: FromServer<'p2p_step'>): void {
     const { runtime, standpoint, quiche } = this.#options.connection;
     this.#step = step;
     this.#held = undefined;
@@ -221,7 +227,7 @@ export class DirectSearch implements LinkListener {
       this.#answer({ result: 'failed' });
     } else if (!this.#hasTurn(planned)) {
       this.#answer({ result: 'failed' });
-    } else this.#take(meeting, standpoint, search, planned);
+    } else this.#take(meeting, standpoint, search, { planned, vouched });
   }
 
   #answer(result: PunchResult): void {
@@ -241,7 +247,7 @@ export class DirectSearch implements LinkListener {
   }
 
   /** Takes the step. */
-  #take(meeting: Meeting, standpoint: Standpoint, search: number, planned: PunchStep): void {
+  #take(meeting: Meeting, standpoint: Standpoint, search: number, { planned, vouched }: Order): void {
     const { runtime } = this.#options.connection;
     if (!this.#isSeekingIn(search)) {
       if (search !== this.#search && this.#search > 0) this.#searchBegan = runtime.now();
@@ -253,7 +259,7 @@ export class DirectSearch implements LinkListener {
     this.#again?.cancel();
     const step = this.#step;
     const arm = () => {
-      this.#seeking?.arm(planned);
+      this.#seeking?.arm(planned, vouched);
       if (this.#prediction?.step === step) this.#seeking?.predict(this.#prediction.prediction);
     };
     if (this.#relayIsUp || !planned.strategies.includes('birthday')) arm();

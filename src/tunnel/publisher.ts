@@ -124,9 +124,10 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
     this.#registered = false;
     try {
       const secrets = [{ key_id: 0, hash: secretHash(this.#key) }];
-      const { signaling, standpoint, lanAddresses } = this.#connection;
+      const { signaling, reportable, lanAddresses } = this.#connection;
       this.#claimed = true;
-      await signaling.register(this.publishes, secrets, standpoint?.measured.verdict, lanAddresses);
+      const { measured, claim } = reportable ?? {};
+      await signaling.register(this.publishes, secrets, measured?.verdict, lanAddresses, claim);
       this.#registered = true;
       this.#announce();
     } catch (thrown) {

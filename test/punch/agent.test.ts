@@ -90,7 +90,7 @@ describe('an exchange', () => {
       const agent = agentWith({ measured: { verdict, reflexive: PEER } });
       agent.addCandidate(peer(), 0);
       return [0, 1, 2, 3].map((now) => {
-        agent.arm(birthday, now);
+        agent.arm(birthday, now, [PEER.address]);
         for (const output of outputs(agent)) if (output.type === 'open') agent.opened(output.socket, 1, now);
         return outputs(agent).find((output) => output.type === 'send')?.ttl;
       });
@@ -240,7 +240,7 @@ describe('limits against our own server and peer', () => {
     const armed = (address: string, port: number) => {
       const agent = agentWith();
       agent.addCandidate(peer(), 0);
-      agent.arm(bracket, 0);
+      agent.arm(bracket, 0, ['45.80.1.2', '45.80.1.3', '192.168.1.3', '224.0.0.1']);
       const ports = Array.from({ length: 20 }, (_, i) => port + i);
       agent.predict({ address, ports, strategy: 'bracket' }, 0);
       agent.predict({ address, ports: [9000], strategy: 'bracket' }, 0);
@@ -252,12 +252,41 @@ describe('limits against our own server and peer', () => {
     for (const address of ['224.0.0.1', '45.80.1.3', '192.168.1.3']) expect(armed(address, 5000)).toEqual([]);
   });
 
+  test.each([
+    ['the server has not seen the peer at all', []],
+    ['it has seen the peer elsewhere', ['45.80.1.3']],
+  ])('predictions are void where %s', (_, vouched) => {
+    const [bracket, birthday] = (['bracket', 'birthday'] as const).map((way) => {
+      const agent = agentWith();
+      agent.addCandidate(peer(), 0);
+      agent.arm({ strategies: [way], hard: 'publisher', tries: 1 }, 0, vouched);
+      return agent;
+    });
+    bracket?.predict({ address: PEER.address, ports: [5000], strategy: 'bracket' }, 0);
+    birthday?.predict({ address: PEER.address, first: 1024, last: 65_535 }, 0);
+    for (const agent of [bracket, birthday]) {
+      if (agent === undefined) throw new Error('no agent');
+      expect(outputs(agent)).toEqual([]);
+      expect(runUntil(agent, 60_000)).toEqual([[2500, { type: 'failed', reason: 'untold' }]]);
+    }
+  });
+
+  test('what the server vouches for counts for the step that it comes with', () => {
+    const bracket: PunchStep = { strategies: ['bracket'], hard: 'publisher', tries: 2 };
+    const agent = agentWith();
+    agent.addCandidate(peer(), 0);
+    agent.arm(bracket, 0, [PEER.address]);
+    agent.arm(bracket, 1);
+    agent.predict({ address: PEER.address, ports: [5000], strategy: 'bracket' }, 1);
+    expect(outputs(agent)).toEqual([]);
+  });
+
   test('a range only where one is expected, and 1,500 probes in it', () => {
     const birthday: PunchStep = { strategies: ['birthday'], hard: 'publisher', tries: 1 };
     const range = { address: '45.80.1.2', first: 1024, last: 65_535 };
     const searching = agentWith();
     searching.addCandidate(peer(), 0);
-    searching.arm(birthday, 0);
+    searching.arm(birthday, 0, ['45.80.1.2', '127.0.0.1']);
     searching.predict({ ...range, first: 1 }, 0);
     searching.predict({ ...range, last: 1000 }, 0);
     searching.predict({ ...range, address: '127.0.0.1' }, 0);
@@ -345,7 +374,7 @@ describe('sockets', () => {
       const reflexive = { address: '45.80.2.2', port: 5000 };
       const step: PunchStep = { strategies: [way], hard: 'subscriber', tries: 1 };
       const agent = agentWith({ measured: { ...measured, reflexive } });
-      agent.arm(step, 0);
+      agent.arm(step, 0, [PEER.address]);
       expect(outputs(agent)).toEqual([]);
       agent.addCandidate({ ...peer(), kind: 'mapped' }, 50);
       expect(outputs(agent)).toEqual([]);
@@ -356,6 +385,13 @@ describe('sockets', () => {
       expect(runUntil(other, 10_000)).toEqual([[2500, { type: 'failed', reason: 'untold' }]]);
     },
   );
+
+  test('are not even asked for where the server has not seen the peer', () => {
+    const agent = agentWith({ measured: { ...measured, reflexive: { address: '45.80.2.2', port: 5000 } } });
+    agent.addCandidate(peer(), 0);
+    agent.arm({ strategies: ['birthday'], hard: 'subscriber', tries: 1 }, 0, ['45.80.1.3']);
+    expect(outputs(agent)).toEqual([{ type: 'failed', reason: 'unvouched' }]);
+  });
 
   test('what lacks a measurement fails at once', () => {
     const agent = agentWith({ measured: { verdict: symmetricVerdict } });

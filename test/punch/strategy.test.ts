@@ -9,9 +9,9 @@ const symmetric = (pattern: 'sequential' | 'block' | 'random'): Partial<NatVerdi
   mapping: 'address-and-port-dependent',
   allocation: { pattern, step: pattern === 'sequential' ? 1 : null, range: null },
 });
-const side = (changes: Partial<NatVerdict> = {}, lan = true): PunchSide => ({
+const side = (changes: Partial<NatVerdict> = {}, lan = true, vouched = true): PunchSide => ({
   verdict: { ...CONE, ...changes },
-  lan,
+  ...{ lan, vouched },
 });
 
 /** Some networks of each kind. */

@@ -141,7 +141,11 @@ describe('a plan', () => {
     pair.publisher.client.input((session) => session.reportNat(symmetricVerdict, true));
     await world.advance(10);
     expect(asked).toEqual([
-      [{ verdict: coneVerdict, lan: false }, { verdict: symmetricVerdict, lan: true }, true],
+      [
+        { verdict: coneVerdict, lan: false, vouched: false },
+        { verdict: symmetricVerdict, lan: true, vouched: false },
+        true,
+      ],
     ]);
     expect(pair.subscriber.of('p2p_relay')).toMatchObject([{ search: 1, reason: 'unpredictable' }]);
     await world.advance(60_000);
@@ -532,13 +536,13 @@ describe('what does not belong', () => {
     world.reachable = false;
     pair.publisher.client.cut();
     const text = { type: 'p2p_message', link: pair.link, body: 'AAAA', mac: 'A'.repeat(43) } as const;
-    for (let i = 0; i < 30; i++) {
+    for (let i = 0; i < 22; i++) {
       for (let j = 0; j < 64; j++) pair.subscriber.say(text);
       pair.subscriber.again(1);
       await world.advance(1_000);
     }
     world.reachable = true;
-    await world.advance(9_000);
+    await world.advance(16_000);
     expect(pair.publisher.client.of('online').at(-1)).toMatchObject({ resumed: true });
     expect(pair.publisher.of('p2p_message').length).toBeLessThanOrEqual(128);
     expect(pair.publisher.of('p2p_message').length).toBeGreaterThan(60);

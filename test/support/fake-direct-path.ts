@@ -50,8 +50,8 @@ export class FakeDirectPath implements Pick<DirectPath, Part> {
     this.told.push(`predict ${'ports' in prediction ? prediction.ports : prediction.first}`);
   }
 
-  arm({ strategies, hard, tries }: Parameters<DirectPath['arm']>[0]): void {
-    this.told.push(`arm ${strategies} ${hard ?? 'nobody'} ${tries}`);
+  arm(...[{ strategies, hard, tries }, vouched = []]: Parameters<DirectPath['arm']>): void {
+    this.told.push(['arm', strategies, hard ?? 'nobody', tries, ...vouched].join(' '));
   }
 
   go(): void {
