@@ -153,7 +153,7 @@ export class DirectSearch implements LinkListener {
       if (search < this.#search) return;
       this.#search = search;
       this.#resting = true;
-      this.#seeking?.close();
+      this.#seeking?.drop();
       this.#seeking = undefined;
       this.#options.connection.giveTurn(this);
       if (this.#active !== undefined || refusal !== undefined) return;
@@ -252,7 +252,7 @@ export class DirectSearch implements LinkListener {
     if (!this.#isSeekingIn(search)) {
       if (search !== this.#search && this.#search > 0) this.#searchBegan = runtime.now();
       this.#search = search;
-      this.#seeking?.close();
+      this.#seeking?.drop();
       this.#seeking = this.#open(meeting, standpoint);
     }
     this.#resting = false;

@@ -15,6 +15,7 @@ type Part =
   | 'check'
   | 'takeReceived'
   | 'close'
+  | 'drop'
   | 'isUp'
   | 'isOver';
 
@@ -69,8 +70,16 @@ export class FakeDirectPath implements Pick<DirectPath, Part> {
   }
 
   close(): void {
+    this.#leave('close');
+  }
+
+  drop(): void {
+    this.#leave('drop');
+  }
+
+  #leave(how: 'close' | 'drop'): void {
     if (this.isOver) return;
-    this.told.push('close');
+    this.told.push(how);
     this.#end(undefined);
   }
 

@@ -19,7 +19,7 @@ describe('a search that found nothing', () => {
     expect([stage.latest.isOver, stage.relays]).toEqual([true, ['unpredictable']]);
     expect(stage.link.path).toMatchObject({ kind: 'relayed', reason: 'unpredictable' });
     stage.search.onPunchGo(1);
-    expect(stage.latest.told.at(-1)).toBe('close');
+    expect(stage.latest.told.at(-1)).toBe('drop');
   });
 
   test.each(['exhausted', 'busy', 'unmeasured'])(
