@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { median } from '../matrix/statistics.ts';
 
 /** One look at a program's resident memory. */
 export interface Sample {
@@ -26,10 +27,5 @@ export function minutesOf(samples: readonly Sample[], program: string): (number 
     const minute = Math.floor(sample.at / 60_000);
     minutes[minute] = [...(minutes[minute] ?? []), sample.resident];
   }
-  return Array.from(minutes, (values) => (values === undefined ? undefined : median(values)));
-}
-
-function median(values: readonly number[]): number | undefined {
-  const sorted = values.toSorted((one, other) => one - other);
-  return sorted[Math.floor(sorted.length / 2)];
+  return Array.from(minutes, (values) => (values && median(values)) ?? undefined);
 }

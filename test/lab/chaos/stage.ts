@@ -64,8 +64,9 @@ export class ChaosStage {
 
   /** A server on the same address, with the same files as the one before. */
   async startServer(): Promise<void> {
+    const started = await startServer(this.lab, 2, this.options.program);
     this.#servers += 1;
-    this.#processes.set(`server-${this.#servers}`, await startServer(this.lab, 2, this.options.program));
+    this.#processes.set(`server-${this.#servers}`, started);
   }
 
   /** Which of those has ended that must not; with what it said last. */
@@ -132,12 +133,17 @@ export class ChaosStage {
   }
 
   #traffic(name: Teller, machine: MachineName, args: readonly number[]): void {
-    const script = join(ROOT, 'test', 'lab', 'dist', 'test', 'lab', 'chaos', 'traffic', `${name}.js`);
     const onLine = (line: string) => {
       const said: Said = JSON.parse(line);
       this.ledger.hear(name, said);
     };
-    const started = this.lab.spawn(machine, [process.execPath, script, ...args.map(String)], { onLine });
+    const started = this.lab.spawn(machine, trafficProgram(name, args), { onLine });
     this.#processes.set(name, started);
   }
+}
+
+/** The command of one of the traffic programs, as `tsc -p test/lab` leaves them. */
+export function trafficProgram(name: Teller, args: readonly number[]): [string, ...string[]] {
+  const folder = join(ROOT, 'test', 'lab', 'dist', 'test', 'lab', 'chaos', 'traffic');
+  return [process.execPath, join(folder, `${name}.js`), ...args.map(String)];
 }
