@@ -5,7 +5,7 @@ export class PathWatch {
   #kind: 'relayed' | 'direct' | undefined;
   #how = 'none';
   #port: number | undefined;
-  #moves = 0;
+  #wasDirect = false;
   readonly #errors: string[] = [];
 
   /** A line of `--json`. */
@@ -14,9 +14,8 @@ export class PathWatch {
     if (told.event === 'error') this.#errors.push(String(told.code));
     if (told.event !== 'path') return;
     const direct = told.kind === 'direct';
-    const before = this.#kind;
     this.#kind = direct ? 'direct' : 'relayed';
-    if (before !== this.#kind) this.#moves += 1;
+    this.#wasDirect ||= direct;
     this.#how = direct ? `direct, ${told.strategy}` : `relayed, ${told.reason}`;
     this.#port = direct ? Number(String(told.remote).split(':').at(-1)) : undefined;
   }
@@ -35,9 +34,9 @@ export class PathWatch {
     return this.#port;
   }
 
-  /** How often it became another kind. */
-  get moves(): number {
-    return this.#moves;
+  /** Whether it is, or was, direct: so whether it can be. */
+  get wasDirect(): boolean {
+    return this.#wasDirect;
   }
 
   /** The codes of the errors that it told. */

@@ -5,8 +5,8 @@ import type { ChaosStage } from './stage.ts';
 
 /** How often a condition is looked at, in milliseconds. */
 const LOOK = 100;
-/** So long a link has to become direct again after a move to the relay, in milliseconds; it is not demanded. */
-const BACK = 30_000;
+/** So long a link has to become direct before an event that needs it, and after one, in milliseconds. It is not demanded. */
+const PATIENCE = 30_000;
 
 /** What was done. */
 export interface Performed {
@@ -19,11 +19,12 @@ export interface Performed {
 
 /** Does one event from begin to end. */
 export async function perform(stage: ChaosStage, trouble: Trouble): Promise<Performed> {
+  await prepare(stage, trouble);
   const from = Date.now();
   const note = await act(stage, trouble);
   const to = Date.now();
   if (trouble.kind !== 'move') return { from, to, note };
-  const back = await until(() => stage.paths.subscriber.kind === 'direct', BACK);
+  const back = await until(() => stage.paths.subscriber.kind === 'direct', PATIENCE);
   return {
     from,
     to,
@@ -39,6 +40,17 @@ export async function until(condition: () => boolean, ms: number): Promise<boole
     await sleep(LOOK);
   }
   return true;
+}
+
+/** Waits until there is something that the event can harm, where that is to be expected. */
+async function prepare({ paths, lab }: ChaosStage, trouble: Trouble): Promise<void> {
+  const { kind } = trouble;
+  if ((kind === 'path-kill' || kind === 'port-kill' || kind === 'move') && paths.subscriber.wasDirect) {
+    await until(() => paths.subscriber.kind === 'direct', PATIENCE);
+  }
+  if (kind !== 'cut') return;
+  for (let left = 30; left > 0 && (await connectionsOf(lab, trouble.site)).length === 0; left--)
+    await sleep(1000);
 }
 
 async function act(stage: ChaosStage, trouble: Trouble): Promise<string> {

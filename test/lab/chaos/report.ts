@@ -45,7 +45,7 @@ export interface Row {
   readonly path: string;
   /** The longest time that a TCP connection stood still. */
   readonly pause: number;
-  /** From the event's end until the last TCP connection moved again; null: one did not. */
+  /** From the event's end until the last TCP connection moved again, or had failed; null: one did neither. */
   readonly recovered: number | null;
   /** From the event's end until each flow had an echo; null: one had none. */
   readonly echoed: number | null;
@@ -85,7 +85,8 @@ function rowOf(event: Event, { begun }: Played, ledger: Ledger): Row {
   const [before, after] = [ledger.datagramsAt(from), ledger.datagramsAt(until)];
   const difference = (what: keyof Datagrams) => after[what] - before[what];
   const pauses = [...ledger.pauses, ...ongoing(ledger, until)].filter(
-    (pause) => pause.from < until && pause.to >= from,
+    // The last byte before an event came a little earlier than the event.
+    (pause) => pause.from < until - PAUSE && pause.to >= from,
   );
   const tcp = pauses.filter(({ kind }) => kind === 'tcp');
   return {

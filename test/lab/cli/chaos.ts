@@ -17,6 +17,7 @@ export const CHAOS_USAGE = `  --minutes N           default 10
                         ${TROUBLE_KINDS.join(' ')}
   --connections N       TCP connections at a time (default 20)
   --no-udp              the tunnel carries TCP only; else there are five UDP flows
+  --mode MODE           of publisher and subscriber: auto (default), relay
   --grace S             of the link, told to publisher and subscriber (default: their own, 60)
   --json FILE           writes everything there
   --logs FOLDER         what the programs printed
@@ -34,6 +35,7 @@ export async function chaos(args: readonly string[]): Promise<number> {
     events: { type: 'string' },
     connections: { type: 'string', default: '20' },
     'no-udp': { type: 'boolean', default: false },
+    mode: { type: 'string', default: 'auto' },
     grace: { type: 'string' },
     json: { type: 'string' },
     logs: { type: 'string' },
@@ -49,7 +51,7 @@ export async function chaos(args: readonly string[]): Promise<number> {
   for (const { at, planned } of outline(new Schedule(seed, kinds), minutes * 60)) {
     printLine(`  ${String(at).padStart(4)} s  ${describeTrouble(planned.trouble)}`);
   }
-  const flags = values.grace ? ['--grace', values.grace] : [];
+  const flags = ['--mode', values.mode, ...(values.grace ? ['--grace', values.grace] : [])];
   const connections = parseNumber('--connections', values.connections);
   const stage = await ChaosStage.build({ seed, a, b, connections, flows, flags, program: values.program });
   try {

@@ -94,6 +94,7 @@ export class End {
   fail(what: Failing, detail: string): void {
     if (this.#over) return;
     this.#over = true;
+    this.pauses.close();
     const { id, sent, received } = this;
     tell({ event: 'failed', at: Date.now(), id, what, detail, sent, received });
     this.#socket.destroy();
