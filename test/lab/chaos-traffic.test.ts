@@ -102,8 +102,8 @@ describeLab('the traffic of a chaos run', () => {
     const ledger = new Ledger();
     const { port, service } = await startService(ledger);
     const client = start(ledger, 'client', [await proxy(port, mischief?.does), 1, 6, 0]);
-    const enough = () => (mischief ? ledger.failures.length > 0 : ledger.connections.opened > 8);
-    await client.output(() => enough() || undefined);
+    const enough = () => (mischief ? ledger.failures.length > 0 : ledger.connections.opened > 6);
+    await client.output(() => enough() || undefined, 30_000);
     client.write('finish\n');
     await client.line('{"event":"finished"');
     const { opened } = ledger.connections;
