@@ -17,9 +17,8 @@ export interface Performed {
   readonly note: string;
 }
 
-/** Does one event from begin to end. */
+/** Does one event from begin to end; `prepare` comes before. */
 export async function perform(stage: ChaosStage, trouble: Trouble): Promise<Performed> {
-  await prepare(stage, trouble);
   const from = Date.now();
   const note = await act(stage, trouble);
   const to = Date.now();
@@ -43,7 +42,7 @@ export async function until(condition: () => boolean, ms: number): Promise<boole
 }
 
 /** Waits until there is something that the event can harm, where that is to be expected. */
-async function prepare({ paths, lab }: ChaosStage, trouble: Trouble): Promise<void> {
+export async function prepare({ paths, lab }: ChaosStage, trouble: Trouble): Promise<void> {
   const { kind } = trouble;
   if ((kind === 'path-kill' || kind === 'port-kill' || kind === 'move') && paths.subscriber.wasDirect) {
     await until(() => paths.subscriber.kind === 'direct', PATIENCE);

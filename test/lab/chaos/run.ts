@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Trouble, TroubleKind } from './events.ts';
 import { residentMemory, type Sample } from './memory.ts';
-import { perform, until } from './perform.ts';
+import { perform, prepare, until } from './perform.ts';
 import type { Event, Played } from './report.ts';
 import { type Planned, Schedule, secondsOf } from './schedule.ts';
 import type { ChaosStage } from './stage.ts';
@@ -30,7 +30,10 @@ export interface ChaosOptions {
 export async function playChaos(stage: ChaosStage, options: ChaosOptions): Promise<Played> {
   const begun = await stage.startTraffic();
   const samples: Sample[] = [];
-  const sampling = setInterval(() => sample(stage, begun, samples), SAMPLE_EVERY);
+  const sampling = setInterval(() => {
+    // No minute begins with the farewell.
+    if (Date.now() - begun < options.ms) sample(stage, begun, samples);
+  }, SAMPLE_EVERY);
   try {
     const events = await trouble(stage, options, begun + options.ms);
     await until(() => stage.deaths.length > 0, begun + options.ms - Date.now());
@@ -63,6 +66,7 @@ async function trouble(stage: ChaosStage, options: ChaosOptions, end: number): P
   const events: Begun[] = [];
   await sleep(CALM);
   for (const planned of planFor(stage, options)) {
+    await prepare(stage, planned.trouble);
     if (Date.now() + secondsOf(planned.trouble) * 1000 + AFTERWARDS > end || stage.deaths.length > 0) break;
     const performed = await perform(stage, planned.trouble);
     // The next one comes only when this one is overcome: together they might take longer than the grace.

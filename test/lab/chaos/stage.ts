@@ -69,9 +69,9 @@ export class ChaosStage {
     this.#processes.set(`server-${this.#servers}`, started);
   }
 
-  /** Which of those has ended that must not; with what it said last. */
+  /** Which of those has ended that must not, between events; with what it said last. */
   get deaths(): string[] {
-    return (['publisher', 'subscriber', 'client', 'service'] as const).flatMap((name) => {
+    return (['server', 'publisher', 'subscriber', 'client', 'service'] as const).flatMap((name) => {
       const { over, stdout, stderr } = this.process(name);
       return over ? `the ${name} ended by itself: ${(stderr || stdout).slice(-500).trim()}` : [];
     });
