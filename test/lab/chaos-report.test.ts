@@ -3,7 +3,7 @@ import { forSeeds } from '../support/seeds.ts';
 import type { Trouble } from './chaos/events.ts';
 import { Ledger } from './chaos/ledger.ts';
 import { minutesOf } from './chaos/memory.ts';
-import { type Event, type Played, reportOf } from './chaos/report.ts';
+import { type Event, growthOf, type Played, reportOf } from './chaos/report.ts';
 import { Pattern } from './chaos/traffic/pattern.ts';
 import { NO_DATAGRAMS, type State } from './chaos/traffic/said.ts';
 
@@ -162,9 +162,9 @@ describe('the report', () => {
     expect(complaints.join('\n')).toContain('no byte arrived at all');
   });
 
-  test('memory: the median of each minute; the last against the second, from three minutes on', () => {
+  test('memory: the median of each minute; the tenth against the second', () => {
     const grown = (last: number) =>
-      [50, 100, 110, last].flatMap((mib, minute) =>
+      [50, 100, ...Array(7).fill(110), last].flatMap((mib, minute) =>
         [0, 1, 2].map((index) => ({
           at: minute * 60_000 + index * 20_000,
           program: 'publisher',
@@ -172,11 +172,15 @@ describe('the report', () => {
           resident: (index === 0 ? 9 * mib : mib) * MIB,
         })),
       );
-    expect(minutesOf(grown(119), 'publisher')).toEqual([50, 100, 110, 119].map((mib) => mib * MIB));
-    const complaintsOf = (last: number, count = 12) =>
-      reportOf(played({ samples: grown(last).slice(0, count) }), ledger()).complaints;
+    const minutes = minutesOf(grown(119), 'publisher');
+    expect(minutes).toHaveLength(10);
+    expect([minutes[0], minutes[1], minutes[9]]).toEqual([50 * MIB, 100 * MIB, 119 * MIB]);
+    expect(growthOf(minutes)).toBeCloseTo(1.19);
+    expect(growthOf(minutes.slice(0, 2))).toBeUndefined();
+    const complaintsOf = (last: number) => reportOf(played({ samples: grown(last) }), ledger()).complaints;
     expect(complaintsOf(119)).toEqual([]);
-    expect(complaintsOf(121)).toEqual([expect.stringContaining('minute 4 is 1.21 ×')]);
-    expect(complaintsOf(121, 6)).toEqual([]);
+    expect(complaintsOf(121)).toEqual([expect.stringContaining('minute 10 is 1.21 ×')]);
+    const short = grown(121).map(({ at, ...rest }) => ({ ...rest, at: Math.max(0, at - 60_000) }));
+    expect(reportOf(played({ samples: short }), ledger()).complaints).toEqual([]);
   });
 });

@@ -8,6 +8,7 @@ import { type Datagrams, PAUSE } from './traffic/said.ts';
 export const ECHO_WITHIN = 15_000;
 /** Memory in the last minute, over that of the second. */
 export const GROWTH = 1.2;
+const DEMANDED_MINUTES = 10;
 const WATCHED = ['publisher', 'subscriber'] as const;
 
 /** One event that was performed. */
@@ -146,10 +147,15 @@ function complaintsOfRow(
   return found.map((complaint) => `event ${number} (${what}): ${complaint}`);
 }
 
-/** The first minute is for warming up; a shorter run proves nothing. */
+/** Demanded of ten minutes: a shorter run may end before the programs have grown as large as they get. */
 function growth(program: string, minutes: readonly (number | undefined)[]): string[] {
+  const ratio = growthOf(minutes);
+  if (minutes.length < DEMANDED_MINUTES || ratio === undefined || ratio <= GROWTH) return [];
+  return [`the ${program}'s memory in minute ${minutes.length} is ${ratio.toFixed(2)} × that of minute 2`];
+}
+
+/** The last minute over the second; undefined where there is no third. The first is for warming up. */
+export function growthOf(minutes: readonly (number | undefined)[]): number | undefined {
   const [second, last] = [minutes[1], minutes.at(-1)];
-  if (minutes.length < 3 || second === undefined || last === undefined || last <= GROWTH * second) return [];
-  const ratio = (last / second).toFixed(2);
-  return [`the ${program}'s memory in minute ${minutes.length} is ${ratio} × that of minute 2`];
+  return minutes.length < 3 || second === undefined || last === undefined ? undefined : last / second;
 }

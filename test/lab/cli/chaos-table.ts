@@ -1,4 +1,4 @@
-import type { Report, Row } from '../chaos/report.ts';
+import { growthOf, type Report, type Row } from '../chaos/report.ts';
 import { printLine, printTable } from './table.ts';
 
 const MIB = 1 << 20;
@@ -44,10 +44,16 @@ export function printChaos(report: Report, begun: number): void {
 
 function printMemory(memory: Report['memory']): void {
   const length = Math.max(0, ...Object.values(memory).map((minutes) => minutes.length));
-  const header = ['resident MiB, minute', ...Array.from({ length }, (_, index) => String(index + 1))];
+  const header = [
+    'resident MiB, minute',
+    ...Array.from({ length }, (_, index) => String(index + 1)),
+    'last / 2nd',
+  ];
   const rows = Object.entries(memory).map(([program, minutes]) => [
     program,
     ...minutes.map((bytes) => (bytes === undefined ? '–' : (bytes / MIB).toFixed(0))),
+    ...Array<string>(length - minutes.length).fill('–'),
+    growthOf(minutes)?.toFixed(2) ?? '–',
   ]);
   printTable(header, rows);
 }
