@@ -8,6 +8,7 @@ import type { Measurement } from './measurements/measurement.ts';
 import { open } from './measurements/open.ts';
 import { stalled } from './measurements/stalled.ts';
 import { throughput } from './measurements/throughput.ts';
+import { udp } from './measurements/udp.ts';
 import { Stage } from './processes/stage.ts';
 import type { Figure } from './report/figure.ts';
 import { printFigure, printLine } from './report/print.ts';
@@ -22,6 +23,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   direct,
   failover,
   lossy,
+  udp,
 };
 
 /** `npm run bench -- [--quick] [name…]`: everything, or what is named. Fails only when something is broken. */
