@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Path } from '../processes/path.ts';
+import { cpuTime } from '../processes/cpu.ts';
+import type { Participant, Path } from '../processes/path.ts';
 import type { Worker } from '../processes/rpc.ts';
 import type { Stage } from '../processes/stage.ts';
 import type { DatagramsHandlers } from './datagrams.ts';
@@ -12,6 +13,8 @@ export interface Delivery {
   readonly arrived: number;
   /** Datagrams per second, by the clock of whoever receives them. */
   readonly rate: number;
+  /** Processor time by role, microseconds per datagram that arrived. */
+  readonly cpu: ReadonlyMap<string, number>;
 }
 
 export interface UdpOffer {
@@ -32,6 +35,7 @@ export class UdpLoad {
   readonly #client: Worker<DatagramsHandlers>;
   readonly #service: Worker<DatagramsHandlers>;
   #run = 0;
+  #participants: readonly Participant[] = [];
 
   /** Returns it with the port of the service. */
   static async start(stage: Stage): Promise<readonly [UdpLoad, number]> {
@@ -47,7 +51,12 @@ export class UdpLoad {
   }
 
   /** The application turns to a path, and some of its datagrams get through: the service knows where to answer. */
-  async turnTo({ name, port }: Path): Promise<void> {
+  async turnTo({ name, port, participants }: Path): Promise<void> {
+    this.#participants = [
+      ...participants,
+      { role: 'client', pid: this.#client.pid },
+      { role: 'service', pid: this.#service.pid },
+    ];
     await this.#client.call('aim', port);
     const deadline = performance.now() + PATIENCE;
     while (performance.now() < deadline) {
@@ -64,6 +73,7 @@ export class UdpLoad {
     const [from, to] = way === 'up' ? [this.#client, this.#service] : [this.#service, this.#client];
     this.#run += 1;
     const run = this.#run;
+    const spentBefore = this.#participants.map(({ pid }) => cpuTime(pid));
     const sent = await from.call('offer', { run, rate, duration, size: SIZE });
     let arrived = await to.call('arrived', run);
     for (let before = -1; arrived.count > before; ) {
@@ -72,6 +82,12 @@ export class UdpLoad {
       arrived = await to.call('arrived', run);
     }
     const { count, took } = arrived;
-    return { sent, arrived: count, rate: count > 1 ? ((count - 1) / took) * 1000 : 0 };
+    const spent = ({ pid }: Participant, i: number) => cpuTime(pid) - (spentBefore[i] ?? Number.NaN);
+    return {
+      sent,
+      arrived: count,
+      rate: count > 1 ? ((count - 1) / took) * 1000 : 0,
+      cpu: new Map(this.#participants.map((one, i) => [one.role, spent(one, i) / count])),
+    };
   }
 }

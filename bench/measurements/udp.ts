@@ -2,7 +2,7 @@ import { type Delivery, UdpLoad, type Way } from '../load/udp-load.ts';
 import { startDirect } from '../processes/direct.ts';
 import type { Path } from '../processes/path.ts';
 import { atLeast, atMost, type Figure } from '../report/figure.ts';
-import { median, spread, total } from '../report/statistics.ts';
+import { median, medians, spread, total } from '../report/statistics.ts';
 import { startQuicPair } from '../yardsticks/quic-pair.ts';
 import type { Measurement } from './measurement.ts';
 
@@ -46,33 +46,41 @@ async function compare(
 ): Promise<Figure[]> {
   const about: number[] = [];
   for (const path of paths) about.push(await search(load, path, way, duration));
-  const highest = paths.map((): number[] => []);
+  const highest = paths.map((): Delivery[] => []);
   const atHalf = paths.map((): Delivery[] => []);
   for (let round = 0; round < rounds; round++) {
     for (const [i, path] of paths.entries()) {
       await load.turnTo(path);
-      const delivered: number[] = [];
+      const delivered: Delivery[] = [];
       for (const factor of AROUND) {
-        const offer = { way, rate: (about[i] ?? 0) * factor, duration };
-        delivered.push((await load.deliver(offer)).rate);
+        delivered.push(await load.deliver({ way, rate: (about[i] ?? 0) * factor, duration }));
       }
-      const rate = Math.max(...delivered);
-      highest[i]?.push(rate);
-      atHalf[i]?.push(await load.deliver({ way, rate: rate / 2, duration: 3 * duration }));
+      const best = delivered.reduce((one, other) => (other.rate > one.rate ? other : one));
+      highest[i]?.push(best);
+      atHalf[i]?.push(await load.deliver({ way, rate: best.rate / 2, duration: 3 * duration }));
     }
   }
   const [ours = [], bare = []] = highest;
   const [lost = [], lostByBare = []] = atHalf.map((deliveries) => deliveries.map(lostPercent));
+  const processing = medians(ours.map(({ cpu }) => cpu));
+  const bareProcessing = medians(bare.map(({ cpu }) => cpu));
   // The service is what players reach; the way back is for information.
   const targets = way === 'up' ? { rate: [atLeast(LEAST_RATE)], loss: [atMost(MOST_LOST_PERCENT)] } : none;
   return [
     {
       what: `${way}: highest rate`,
       unit: 'datagrams/s',
-      subject: median(ours),
-      yardstick: median(bare),
-      compared: { ...spread(ours.map((rate, i) => rate / (bare[i] ?? Number.NaN))), unit: '×' },
+      subject: median(ours.map(({ rate }) => rate)),
+      yardstick: median(bare.map(({ rate }) => rate)),
+      compared: { ...spread(ours.map(({ rate }, i) => rate / (bare[i]?.rate ?? Number.NaN))), unit: '×' },
       targets: targets.rate,
+      details: {
+        'processor time, µs/datagram': processing,
+        'of the yardstick': bareProcessing,
+        'yardstick by subject': {
+          'processor time': total(Object.values(bareProcessing)) / total(Object.values(processing)),
+        },
+      },
     },
     {
       what: `${way}: lost at half of it`,
@@ -102,9 +110,9 @@ async function search(load: UdpLoad, path: Path, way: Way, duration: number): Pr
   return highest;
 }
 
-const lostPercent = ({ sent, arrived }: Delivery) => 100 * (1 - arrived / sent);
+const lostPercent = ({ sent, arrived }: Pick<Delivery, 'sent' | 'arrived'>) => 100 * (1 - arrived / sent);
 
 function overall(deliveries: readonly Delivery[] = []): number {
   const sent = total(deliveries.map((one) => one.sent));
-  return lostPercent({ sent, arrived: total(deliveries.map(({ arrived }) => arrived)), rate: 0 });
+  return lostPercent({ sent, arrived: total(deliveries.map(({ arrived }) => arrived)) });
 }

@@ -42,7 +42,10 @@ class QuicUdpProxy {
     });
     local.on('message', (datagram, { port }) => {
       if (servicePort === undefined) this.#localPort = port;
-      this.#native.dgramSend(datagram);
+      if (this.#native.dgramSend(datagram) === null) {
+        this.#packets.send();
+        this.#native.dgramSend(datagram);
+      }
       this.#wake();
     });
     this.#wake();
