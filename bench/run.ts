@@ -6,6 +6,7 @@ import { idle } from './measurements/idle.ts';
 import { lossy } from './measurements/lossy.ts';
 import type { Measurement } from './measurements/measurement.ts';
 import { open } from './measurements/open.ts';
+import { play } from './measurements/play.ts';
 import { stalled } from './measurements/stalled.ts';
 import { throughput } from './measurements/throughput.ts';
 import { udp } from './measurements/udp.ts';
@@ -24,6 +25,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   failover,
   lossy,
   udp,
+  play,
 };
 
 /** `npm run bench -- [--quick] [name…]`: everything, or what is named. Fails only when something is broken. */

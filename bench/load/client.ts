@@ -25,7 +25,7 @@ let lastTransfer = 0;
 /** Starts to move bytes; what it returns can be stopped. */
 function start({ mode, ...place }: Transfer): number {
   const socket = openConnection(place, mode);
-  if (mode === 'down' || mode === 'both') meter.count(socket);
+  if (mode === 'down' || mode === 'both' || mode === 'paced down') meter.count(socket);
   if (mode === 'up' || mode === 'both') offer(socket);
   if (mode === 'stalled down') meter.count(socket, READ_BEFORE_STALL);
   if (mode === 'stalled up') offer(socket, OFFERED_TO_STALLED);
