@@ -5,6 +5,7 @@ import { failover } from './measurements/failover.ts';
 import { idle } from './measurements/idle.ts';
 import { lossy } from './measurements/lossy.ts';
 import type { Measurement, Options } from './measurements/measurement.ts';
+import { move } from './measurements/move.ts';
 import { open } from './measurements/open.ts';
 import { overhead } from './measurements/overhead.ts';
 import { play } from './measurements/play.ts';
@@ -27,6 +28,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   lossy,
   udp,
   play,
+  move,
   overhead,
 };
 
