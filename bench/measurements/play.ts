@@ -36,7 +36,7 @@ export const play: Measurement = {
     const bare = await startBareLink(stage, load.port, load.port);
     const direct = await startDirect(stage, service);
     const relays = await Promise.all(SCHEMES.map((scheme) => startRelay(stage, scheme, service)));
-    const subjects = [direct, ...relays].map((path) => ({ ...path, udpPort: path.port }));
+    const subjects = [direct, ...relays];
     const links = [bare, ...subjects];
 
     const [rounds, duration] = quick ? [2, DURATION / 6] : [ROUNDS, DURATION / ROUNDS];

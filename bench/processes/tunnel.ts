@@ -4,6 +4,8 @@ import type { Stage } from './stage.ts';
 
 /** A tunnel through the real programs. */
 export interface Tunnel extends Path {
+  /** Where datagrams are accepted, if they are; `port` where nothing else is. */
+  readonly udpPort: number;
   readonly programs: Readonly<Record<'server' | 'publisher' | 'subscriber', Program>>;
 }
 
@@ -28,11 +30,18 @@ export async function startTunnel(
   const publisher = await p2p(service, '--name', NAME, '--local-host', '127.0.0.1');
   const [, protocol] = String(service).split('/');
   const subscriber = await p2p((protocol === undefined ? 0 : `0/${protocol}`) as Service, '--target', NAME);
+  // All ports, where there is more than one.
+  const others = (subscriber.ready.ports ?? []) as readonly { protocol: string; listen: string }[];
   const programs = { subscriber, server, publisher };
   return {
     name,
-    port: Number(String(subscriber.ready.listen).split(':').at(-1)),
+    port: portOf(subscriber.ready.listen),
+    udpPort: portOf(others.find((one) => one.protocol === 'udp')?.listen ?? subscriber.ready.listen),
     participants: Object.entries(programs).map(([role, { pid }]) => ({ role, pid })),
     programs,
   };
+}
+
+function portOf(listen: unknown): number {
+  return Number(String(listen).split(':').at(-1));
 }

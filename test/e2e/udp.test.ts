@@ -9,6 +9,8 @@ import { echoInARow, UdpClient, UdpService } from '../support/e2e-datagrams.ts';
 import { test as direct, directPath, NO_ROUTER, STUN } from '../support/e2e-direct.ts';
 import { dnsAnswer } from '../support/e2e-dns.ts';
 
+const RELAY = ['--mode', 'relay'];
+
 /** A subscriber's port that leads to a service, which is spoken with in this way. */
 async function tunnel(
   world: World,
@@ -18,9 +20,11 @@ async function tunnel(
 ): Promise<number> {
   const isDirect = way === 'direct';
   const server = await world.server(isDirect ? STUN : {});
-  const options = { args: [...(isDirect ? NO_ROUTER : ['--mode', 'relay']), ...args] };
+  const options = { args: [...(isDirect ? NO_ROUTER : RELAY), ...args] };
   const publisher = await world.publish(server, `${service}/${protocol}`, options);
-  const subscriber = await world.subscribe(server, options, `0/${protocol}`);
+  // One number for both, as for the service.
+  const local = protocol === 'udp' ? 0 : await freePort();
+  const subscriber = await world.subscribe(server, options, `${local}/${protocol}`);
   if (isDirect) await Promise.all([publisher, subscriber.program].map(directPath));
   return subscriber.port;
 }
@@ -132,7 +136,7 @@ relayed('one name with a bundle of ports, one to one', async ({ world }) => {
   const ports = `    ports: [${tcp.port}, ${voice.port}/udp, ${first}-${last}/udp]\n`;
   const offer = `${common}${ports}    p2p_name: ${NAME}\n    local_host: 127.0.0.1\n`;
   // The same numbers are taken on 127.0.0.1 by the services themselves.
-  const wish = `${common}${ports}    p2p_target: ${NAME}\n    listen: 127.0.0.2\n`;
+  const wish = `${common}    ports: same\n    p2p_target: ${NAME}\n    listen: 127.0.0.2\n`;
   const start = (file: string, text: string, user: string) =>
     world.run(['start', '--json', '-c', world.file(file, text)], user);
   const publisher = start('offer.yml', offer, 'publisher');
@@ -152,6 +156,20 @@ relayed('one name with a bundle of ports, one to one', async ({ world }) => {
   }
   expect(voice.senders.size).toBe(1);
   expect(await echo(tcp.port, 'by TCP', '127.0.0.2')).toBe('by TCP');
+});
+
+relayed('a row of ports, shifted', async ({ world }) => {
+  const [there, here] = [await echoInARow(world, 3), await echoInARow(world, 3)];
+  for (const service of here) service.close();
+  const server = await world.server();
+  const [first, last] = [there[0]?.port, there[2]?.port];
+  await world.publish(server, `${first}-${last}/udp`, { args: RELAY });
+  await world.subscribe(server, { args: RELAY }, `${here[0]?.port}/udp`);
+  for (const [i, { port }] of here.entries()) {
+    const client = await UdpClient.connect(world, port);
+    expect(String(await client.ask(`number ${i}`))).toBe(`number ${i}`);
+    expect(there.map(({ senders }) => senders.size)).toEqual(there.map((_, at) => (at <= i ? 1 : 0)));
+  }
 });
 
 relayed.skipIf(!existsSync('/usr/bin/dig'))('dig, for answers larger than any packet', async ({ world }) => {
@@ -175,7 +193,9 @@ const IPERF = '/usr/bin/iperf3';
 describe.skipIf(!existsSync(IPERF))('iperf3 -u', () => {
   direct.for(['relayed', 'direct'] as const)('%s, both ways', async (way, { world }) => {
     const service = await freePort();
-    const child = spawn(IPERF, ['-s', '-B', '127.0.0.1', '-p', String(service)], { stdio: 'pipe' });
+    const child = spawn(IPERF, ['-s', '--forceflush', '-B', '127.0.0.1', '-p', String(service)], {
+      stdio: 'pipe',
+    });
     world.onEnd(() => child.kill('SIGKILL'));
     child.stdout.setEncoding('utf8');
     let printed = '';
