@@ -62,11 +62,14 @@ export class End {
   unconsumed = 0;
   endSeen = false;
   over: string | undefined;
+  /** The application takes everything at once, so that the credit grows. */
+  readonly #greedy: boolean;
 
   constructor(side: 0 | 1, random: Random) {
     this.side = side;
     this.budget = new Budget(random.pick([100_000, 1 << 26]));
     this.sendBudget = new Budget(random.pick([50_000, 1 << 26]));
+    this.#greedy = random.integer(2) === 0;
     const opener = side === 0 ? header : undefined;
     this.channel = new Channel({ opener, budget: this.budget, sendBudget: this.sendBudget }, 0);
   }
@@ -126,6 +129,7 @@ export class End {
       if (lane === undefined || piece.length === 0) continue;
       this.channel.receive(lane, piece, now);
       this.report();
+      if (this.#greedy) this.consume(this.unconsumed, now);
     }
   }
 
@@ -147,12 +151,15 @@ export class End {
 /** Two ends of a channel, and cables that come and go between them. */
 export class ChannelWorld {
   readonly random: Random;
+  /** Its users write so much at a time that there are several frames of it. */
+  readonly #isBulky: boolean;
   readonly ends: readonly [End, End];
   cables: Cable[] = [];
   now = 0;
 
   constructor(random: Random) {
     this.random = random;
+    this.#isBulky = random.integer(4) === 0;
     this.ends = [new End(0, random), new End(1, random)];
     this.plug('new');
   }
@@ -215,7 +222,7 @@ export class ChannelWorld {
         end.receive(cable, random.pick([1, 7, 20, 5000, 1 << 20]), this.now);
         break;
       default:
-        end.write(random.pick([1, 1, 50, 50, 3000, 3000, 30_000, 80_000]));
+        end.write(this.#isBulky ? 80_000 : random.pick([1, 1, 50, 50, 3000, 3000, 30_000, 80_000]));
     }
   }
 
