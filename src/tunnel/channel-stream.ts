@@ -1,4 +1,5 @@
 import type { ByteStream, ByteStreamHandler } from '../carrier.ts';
+import type { Instant } from '../machine.ts';
 import type { Runtime, Timer } from '../net/runtime.ts';
 import { Channel, type ChannelOptions, type ChannelOutput } from './channel.ts';
 import type { LaneKind } from './channel-frame.ts';
@@ -48,6 +49,8 @@ export class ChannelStream {
   /** The lane that `sendingOn` found last. */
   #sending: Lane | undefined;
   #timer: Timer | undefined;
+  /** When bytes arrived, as far as the channel has to know. */
+  #now: Instant;
   /** Inside `settle`: whoever is outermost sends and reports. */
   #busy = false;
   /** Why the user has reset it, while there was no lane yet to say so on. */
@@ -56,7 +59,8 @@ export class ChannelStream {
 
   constructor(options: ChannelStreamOptions) {
     this.#options = options;
-    this.#channel = new Channel(options, options.runtime.now());
+    this.#now = options.runtime.now();
+    this.#channel = new Channel(options, this.#now);
   }
 
   /** The link has been told that it is over. */
@@ -147,7 +151,9 @@ export class ChannelStream {
   onData(lane: Lane, chunk: Buffer): void {
     // The channel holds what it cannot pass on, against its own credit: the carrier's window is always free.
     lane.stream.consume(chunk.length);
-    this.#channel.receive(lane.core, chunk, this.#options.runtime.now());
+    // With a timer on its way the time matters to nobody: what comes now is acknowledged then, if not before.
+    if (this.#timer === undefined) this.#now = this.#options.runtime.now();
+    this.#channel.receive(lane.core, chunk, this.#now);
     this.#settle();
   }
 

@@ -178,7 +178,7 @@ export class Channel implements ChannelSink {
   /** Whether `transmit` has something to yield for this lane. */
   pending(lane: ChannelLane): boolean {
     if (lane.header !== undefined) return true;
-    if (this.#over) return !lane.closed && this.#farewell !== undefined;
+    if (this.#over) return this.#owesFarewell(lane);
     return lane.greets || (lane === this.#sending && (this.#receiver.ackDue || this.#sender.pending));
   }
 
@@ -284,11 +284,16 @@ export class Channel implements ChannelSink {
     this.#receiver.release();
   }
 
+  #owesFarewell(lane: ChannelLane): boolean {
+    if (lane.closed || this.#farewell === undefined) return false;
+    return this.#farewell !== 'acknowledgement' || !lane.endAcknowledged;
+  }
+
   #transmitFarewell(lane: ChannelLane, into: Buffer[]): void {
-    if (lane.closed || this.#farewell === undefined) return;
+    if (!this.#owesFarewell(lane) || this.#farewell === undefined) return;
     lane.closed = true;
-    if (this.#farewell !== 'acknowledgement') into.push(this.#farewell);
     // Whichever lane is the faster one tells the peer that it has finished, too.
-    else if (!lane.endAcknowledged) this.#acknowledge(lane, into);
+    if (this.#farewell === 'acknowledgement') this.#acknowledge(lane, into);
+    else into.push(this.#farewell);
   }
 }

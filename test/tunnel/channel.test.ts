@@ -271,6 +271,20 @@ describe('lanes', () => {
     expect(transmitted(channel, lane)).toEqual(Buffer.concat([encodeAck(0, INITIAL_CREDIT), dataFrame(7)]));
   });
 
+  it('may still bring an acknowledgement for more than the next one has sent again', () => {
+    const { channel, lane, receive } = onLane();
+    receive(encodeAck(0, 1 << 20));
+    channel.write(Buffer.alloc(200_000));
+    transmitted(channel, lane);
+    const other = channel.addLane('resumed');
+    channel.prefer(other, true);
+    channel.transmit(other, []);
+    receive(encodeAck(200_000, 1 << 20));
+    expect(types(channel)).toEqual(['drain']);
+    channel.write(Buffer.alloc(1));
+    expect(transmitted(channel, other)).toEqual(Buffer.concat([seek(200_000), dataFrame(1)]));
+  });
+
   it('deliver each byte once, whichever is faster', () => {
     const { channel, receive } = onLane();
     receive(dataFrame(10));
