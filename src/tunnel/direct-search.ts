@@ -3,6 +3,7 @@ import type { Instant } from '../machine.ts';
 import { RateLimiter } from '../net/rate-limit.ts';
 import type { Timer } from '../net/runtime.ts';
 import { type PunchKeys, punchKeys, type Role } from '../punch/keys.ts';
+import { ProbeBudget } from '../punch/probe-budget.ts';
 import type { Prediction } from '../punch/round.ts';
 import { STRATEGIES, type Strategy } from '../punch/strategies.ts';
 import type { PunchStep } from '../punch/strategy.ts';
@@ -50,6 +51,7 @@ export class DirectSearch implements LinkListener {
   readonly #options: DirectSearchOptions;
   readonly #id: string;
   readonly #searches = new RateLimiter(SEARCHES_PER_MINUTE);
+  readonly #budget = new ProbeBudget();
   readonly #bytes: DirectBytes;
   #early: (() => void)[] = [];
   #meeting: Meeting | undefined;
@@ -171,7 +173,10 @@ export class DirectSearch implements LinkListener {
     const before = this.#stood;
     this.#stood = standpoint;
     this.#talk?.tell(standpoint.candidates);
-    if (before?.sockets[4] !== standpoint.sockets[4]) this.check();
+    if (before?.sockets[4] !== standpoint.sockets[4]) {
+      this.#budget.renew();
+      this.check();
+    }
     if (before !== undefined && sameNetwork(before, standpoint)) return;
     this.#pause = FIRST_PAUSE;
     if (this.#resting && this.#active === undefined) this.#ask();
@@ -247,7 +252,10 @@ export class DirectSearch implements LinkListener {
     let handler: LinkCarrier | undefined;
     const path: DirectPath = new DirectPath(
       {
-        punch: { role, link, keys: this.#keys, measured, loopback, sockets, runtime, log },
+        punch: {
+          ...{ role, link, keys: this.#keys, measured, loopback, sockets, runtime, log },
+          budget: this.#budget,
+        },
         quic: {
           ...{ quiche, role, name, runtime },
           certificate: meeting.certificate,
