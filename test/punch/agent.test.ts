@@ -3,6 +3,7 @@ import { PunchAgent } from '../../src/punch/agent.ts';
 import type { PunchOptions, PunchOutput } from '../../src/punch/agent-types.ts';
 import { punchKeys } from '../../src/punch/keys.ts';
 import { openProbe, type Probe, sealProbe } from '../../src/punch/probe.ts';
+import { ProbeBudget } from '../../src/punch/probe-budget.ts';
 import type { PeerCandidate } from '../../src/punch/remotes.ts';
 import type { PunchStep } from '../../src/punch/strategy.ts';
 import { Random } from '../support/random.ts';
@@ -67,7 +68,7 @@ describe('an exchange', () => {
     expect(runUntil(agent, 9000)).toEqual([]);
     agent.go(9000);
     const probes = runUntil(agent, 20_000);
-    expect(probes.map(([at]) => at - 9000)).toEqual([0, 20, 60, 140, 300, 500, 700, 900, 1100, 1300, 2500]);
+    expect(probes.map(([at]) => at - 9000)).toEqual([0, 20, 60, 140, 300, 500, 700, 900, 1100, 2500]);
     expect(probes.at(-1)?.[1]).toEqual({ type: 'failed', reason: 'unanswered' });
     for (const [, output] of probes.slice(0, -1)) expect(output).not.toHaveProperty('ttl');
   });
@@ -198,7 +199,7 @@ describe('a publisher', () => {
 });
 
 describe('limits against our own server and peer', () => {
-  test('16 addresses, 10 probes each, and one more to arm', () => {
+  test('16 addresses, 10 probes each, the one to arm among them', () => {
     const agent = agentWith();
     const taken = Array.from({ length: 50 }, (_, n) => agent.addCandidate(peer(n), 0));
     expect(taken.filter(Boolean)).toHaveLength(16);
@@ -210,19 +211,38 @@ describe('limits against our own server and peer', () => {
     for (const output of all) {
       if (output.type === 'send') perPort.set(output.to.port, (perPort.get(output.to.port) ?? 0) + 1);
     }
-    expect([...perPort.values()]).toEqual(Array.from({ length: 16 }, () => 11));
+    expect([...perPort.values()]).toEqual(Array.from({ length: 16 }, () => 10));
   });
 
-  test('as many again in each step, and none between two', () => {
+  /** Probes of a step that is never answered. */
+  const probesOf = (agent: PunchAgent, start: number, vouched: readonly string[] = []) => {
+    agent.arm(EXCHANGE, start, vouched);
+    const all = outputs(agent);
+    agent.go(start);
+    all.push(...runUntil(agent, start + 9000).map(([, output]) => output));
+    return all.filter(({ type }) => type === 'send').length;
+  };
+
+  test('in a minute, however many steps there are', () => {
     const agent = agentWith();
     agent.addCandidate(peer(), 0);
-    for (const start of [0, 10_000]) {
-      agent.arm(EXCHANGE, start);
-      agent.go(start);
-      outputs(agent);
-      const log = runUntil(agent, start + 9000).map(([, output]) => output);
-      expect(log.filter(({ type }) => type === 'send')).toHaveLength(10);
-    }
+    expect([0, 10_000, 50_000, 61_000].map((start) => probesOf(agent, start))).toEqual([10, 0, 0, 10]);
+  });
+
+  test('and however many searches', () => {
+    const budget = new ProbeBudget();
+    const counts = [0, 10_000, 70_000].map((start) => {
+      const agent = agentWith({ budget });
+      for (let n = 0; n < 16; n++) agent.addCandidate(peer(n + 16 * (start / 10_000)), start);
+      return probesOf(agent, start);
+    });
+    expect(counts).toEqual([160, 0, 160]);
+  });
+
+  test('but for an address where the server has seen the peer: as many again in each step', () => {
+    const agent = agentWith();
+    agent.addCandidate(peer(), 0);
+    expect([0, 10_000].map((start) => probesOf(agent, start, [PEER.address]))).toEqual([11, 11]);
   });
 
   test('12 steps', () => {
