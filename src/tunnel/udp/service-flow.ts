@@ -189,14 +189,18 @@ export class ServiceFlow {
 
   /** Nobody listens there, or not any more. Whoever does next knows nothing of this flow. */
   #onRefusal(): void {
+    const wasThere = this.#steady;
     this.#steady = false;
     this.#needsPrefix = true;
     this.#trialEnd = this.#options.runtime.now() + TRIAL;
-    if (this.#addresses.length > 1) this.#tryNext();
-    else {
-      this.#forgetKept();
-      this.#options.target.unreachable();
+    if (this.#addresses.length > 1 && !wasThere) {
+      this.#tryNext();
+      return;
     }
+    // The next payload looks for it again, from the address that has answered.
+    if (wasThere && this.#addresses.length > 1) this.#discard();
+    this.#forgetKept();
+    this.#options.target.unreachable();
   }
 
   /** What is kept goes to the next address. When all have refused it, it is lost, and the next payload goes round again. */
