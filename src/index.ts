@@ -19,11 +19,11 @@ export {
   type ClientConfig,
   exposedSecretFile,
   loadClientConfig,
-  type TunnelConfig,
 } from './tunnel/config/client-config.ts';
 export { isHost, isPort, isSecret, LINK_MODES } from './tunnel/config/schema.ts';
 export { loadServerConfig, type ServerConfig, type ServerOverrides } from './tunnel/config/server-config.ts';
 export { readSecretFile } from './tunnel/config/text-file.ts';
+export type { TunnelConfig } from './tunnel/config/tunnel-config.ts';
 export type { TunnelEvent } from './tunnel/events.ts';
 export { parsePlan } from './tunnel/local-plan.ts';
 export { type MeasureNatOptions, measureNat } from './tunnel/nat-check.ts';

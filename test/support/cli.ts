@@ -35,6 +35,9 @@ export class FakeWorld {
   /** How the measurements of the NAT end. */
   measured: () => Promise<NatReport> = async () => natReport();
   readonly calls: string[] = [];
+  /** Writes a line to standard input; undefined while nobody listens. */
+  type: ((line: string) => void) | undefined;
+  isTerminal = true;
   readonly environment: Record<string, string> = {};
   homeDirectory = '/nowhere';
   hangup: () => void = () => {};
@@ -56,6 +59,12 @@ export class FakeWorld {
       color: false,
       write: (text) => {
         this.stderr += text;
+      },
+    },
+    input: {
+      isTerminal: true,
+      onLine: (callback) => {
+        this.type = callback;
       },
     },
     signals: {
@@ -108,7 +117,8 @@ export class FakeWorld {
 
   /** Runs the program as if `underpass` had been called with these arguments. */
   run(...argv: string[]): Promise<number> {
-    const context = { ...this.context, homeDirectory: this.homeDirectory };
+    const input = { ...this.context.input, isTerminal: this.isTerminal };
+    const context = { ...this.context, homeDirectory: this.homeDirectory, input };
     return run(argv, context, createView(argv, context));
   }
 

@@ -33,6 +33,8 @@ export class TunnelVoice {
   }
 
   say(event: OwnEvent): void {
+    // Whoever asks twice gets two answers.
+    if (event.event === 'peers') this.#last = '';
     if (event.event === 'error') this.#write(this.#stderr, this.#error(event));
     else if (event.event === 'identity_changed') this.#write(this.#stderr, this.#identityChanged(event));
     else this.#write(this.#stdout, this.#describe(event));
