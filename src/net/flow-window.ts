@@ -16,7 +16,7 @@ export interface FlowWindowOptions {
  * While its budget is overdrawn, a window that has grown is not renewed in full: it shrinks back.
  */
 export class FlowWindow {
-  readonly #options: FlowWindowOptions;
+  #options: FlowWindowOptions;
   #size: number;
   /** What the peer may still send. */
   #open: number;
@@ -33,6 +33,15 @@ export class FlowWindow {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Makes it smaller, before anything was granted: for this stream, the protocol's constants are others. */
+  narrow(initial: number, maximum: number): void {
+    const less = this.#size - initial;
+    this.#options = { ...this.#options, initial, maximum };
+    this.#size = initial;
+    this.#open -= less;
+    this.#options.budget.release(less);
   }
 
   /** Bytes have arrived. False: the peer sent more than it was granted. */

@@ -1,11 +1,15 @@
 import type { ByteStream, Carrier, CarrierHandler } from '../carrier.ts';
 import { UnderpassError } from '../errors.ts';
+import type { Instant } from '../machine.ts';
 import { Budget } from '../net/budget.ts';
 import { Joiner } from '../net/joiner.ts';
 import type { Runtime } from '../net/runtime.ts';
 import { pinnedTls, type TLSSocket } from '../net/tls.ts';
+import type { RelayLanes } from './client.ts';
+import { DatagramLane } from './datagram-lane.ts';
+import { MAX_DATAGRAM } from './datagram-record.ts';
 import { StreamDuplex } from './duplex.ts';
-import { Mux, type MuxTransport } from './mux.ts';
+import { Mux, type MuxReason, type MuxTransport } from './mux.ts';
 
 export interface RelayCarrierOptions {
   readonly role: 'subscriber' | 'publisher';
@@ -17,6 +21,8 @@ export interface RelayCarrierOptions {
   readonly peerFingerprint: Buffer;
   /** Streams that the subscriber may have open at a time. */
   readonly maxStreams: number;
+  /** False where the link never has datagrams: the lane for them is not set up. Default true. */
+  readonly datagrams?: boolean;
   readonly runtime: Runtime;
 }
 
@@ -29,22 +35,47 @@ const UNLIMITED = new Budget(Number.POSITIVE_INFINITY);
 /** How long the peer may take for the TLS handshake. */
 const HANDSHAKE_TIMEOUT = 15_000;
 
+/** Milliseconds between pings while the carrier is in use: for as long, a cut that nobody tells of goes unnoticed. */
+const BUSY_INTERVAL = 5_000;
+
 /** How long the last bytes may take to leave after a close. */
 const CLOSE_TIMEOUT = 5_000;
 
-/** A link's path through the server: yamux inside TLS 1.3 with pinned certificates, inside one outer stream. */
+/**
+ * A link's path through the server: yamux inside TLS 1.3 with pinned certificates, inside one outer stream. Datagrams have another
+ * outer stream, with TLS of its own, which comes up later and may be missing.
+ */
 export class RelayCarrier implements Carrier {
   readonly kind = 'relayed';
-  readonly maxDatagram = 0;
   readonly #mux: Mux;
   readonly #options: RelayCarrierOptions;
+  readonly #handler: CarrierHandler;
+  /** The outer stream of the datagrams, from before its handshake on. */
+  #laneTransport: StreamDuplex | undefined;
+  #lane: DatagramLane | undefined;
   #closed = false;
+  #usedAt: Instant = Number.NEGATIVE_INFINITY;
 
   /**
    * Proves both certificates and resolves with the carrier once the peer has answered through it: only then has the peer
    * accepted ours, too. Rejects with `peer_certificate` or `peer_lost`; the handler hears nothing of the carrier's end then.
    */
   static async establish(
+    { bulk, datagrams }: RelayLanes,
+    options: RelayCarrierOptions,
+    handler: CarrierHandler,
+  ): Promise<RelayCarrier> {
+    try {
+      const carrier = await RelayCarrier.#establishBulk(bulk, options, handler);
+      carrier.#await(datagrams);
+      return carrier;
+    } catch (error) {
+      refuse(datagrams);
+      throw error;
+    }
+  }
+
+  static async #establishBulk(
     stream: ByteStream,
     options: RelayCarrierOptions,
     handler: CarrierHandler,
@@ -52,10 +83,7 @@ export class RelayCarrier implements Carrier {
     const duplex = new StreamDuplex(stream);
     const deadline = options.runtime.setTimer(HANDSHAKE_TIMEOUT, () => duplex.destroy());
     try {
-      const { certificate, peerFingerprint, name } = options;
-      const role = options.role === 'subscriber' ? 'client' : 'server';
-      const socket = await pinnedTls(duplex, { role, ...certificate, peerFingerprint, name });
-      if (socket.destroyed) throw new UnderpassError('peer_lost', { name });
+      const socket = await handshake(duplex, options);
       return await new Promise((resolve, reject) => {
         let settle = (error: UnderpassError | undefined): void => reject(error);
         const carrier = new RelayCarrier(socket, options, {
@@ -81,11 +109,13 @@ export class RelayCarrier implements Carrier {
   ) {
     const { role, maxStreams, runtime } = options;
     this.#options = options;
+    this.#handler = handler;
     const session = {
       role: role === 'subscriber' ? 'client' : 'server',
       maxInbound: role === 'subscriber' ? 0 : maxStreams,
       maxWindow: MAX_WINDOW,
       budget: UNLIMITED,
+      busyInterval: BUSY_INTERVAL,
     } as const;
     this.#mux = new Mux(session, tlsTransport(socket, runtime), runtime, {
       onStream: (stream) => handler.onStream(stream),
@@ -93,6 +123,7 @@ export class RelayCarrier implements Carrier {
       onClose: (reason, problem) => {
         const expected = this.#closed;
         this.#closed = true;
+        this.#laneTransport?.destroy();
         handler.onClose(expected ? undefined : this.#closeError(reason, problem));
       },
     });
@@ -106,6 +137,10 @@ export class RelayCarrier implements Carrier {
     return this.#mux.rtt;
   }
 
+  get maxDatagram(): number {
+    return this.#lane === undefined || this.#closed ? 0 : MAX_DATAGRAM;
+  }
+
   open(): ByteStream {
     if (this.#closed) throw new UnderpassError('peer_lost', { name: this.#options.name });
     const stream = this.#mux.streamCount < this.#options.maxStreams ? this.#mux.open() : undefined;
@@ -113,12 +148,17 @@ export class RelayCarrier implements Carrier {
     return stream;
   }
 
-  sendDatagram(_datagram: Buffer): boolean {
-    return true;
+  sendDatagram(datagram: Buffer): boolean {
+    if (this.#lane === undefined || this.#closed) return false;
+    this.#use();
+    return this.#lane.send(datagram);
   }
 
   drop(): void {
-    this.close();
+    if (this.#closed) return;
+    this.#closed = true;
+    // As if the connection had gone: there is no goodbye.
+    this.#mux.lost();
   }
 
   close(): void {
@@ -127,10 +167,81 @@ export class RelayCarrier implements Carrier {
     this.#mux.close();
   }
 
-  #closeError(reason: string, problem: string | undefined): UnderpassError {
-    if (problem !== undefined) return new UnderpassError('protocol_error', { problem });
-    return new UnderpassError('peer_lost', { name: this.#options.name }, { cause: reason });
+  /** Sets the datagram lane up once it is there. Nobody waits for it, and the carrier does without if it fails. */
+  #await(datagrams: Promise<ByteStream> | undefined): void {
+    if (this.#options.datagrams === false) refuse(datagrams);
+    else
+      datagrams?.then(
+        (stream) => void this.#startLane(stream),
+        () => undefined,
+      );
   }
+
+  async #startLane(stream: ByteStream): Promise<void> {
+    if (this.#closed) {
+      stream.reset();
+      return;
+    }
+    const transport = new StreamDuplex(stream);
+    this.#laneTransport = transport;
+    const deadline = this.#options.runtime.setTimer(HANDSHAKE_TIMEOUT, () => transport.destroy());
+    try {
+      const socket = await handshake(transport, this.#options);
+      if (!this.#closed) this.#useLane(socket);
+    } catch {
+      // A server that does not carry datagrams is no reason to lose the streams.
+      transport.destroy();
+    } finally {
+      deadline.cancel();
+    }
+  }
+
+  #useLane(socket: TLSSocket): void {
+    this.#lane = new DatagramLane(socket, {
+      onDatagram: (datagram) => {
+        if (!this.#closed) this.#handler.onDatagram(datagram);
+      },
+      onRoom: () => {
+        if (!this.#closed) this.#handler.onDatagramRoom();
+      },
+      onClose: () => {
+        this.#lane = undefined;
+        this.#laneTransport?.destroy();
+      },
+    });
+    this.#handler.onDatagramRoom();
+  }
+
+  /** Datagrams make it as important as streams do that a dead path is noticed. */
+  #use(): void {
+    const now = this.#options.runtime.now();
+    if (now - this.#usedAt < BUSY_INTERVAL) return;
+    this.#usedAt = now;
+    this.#mux.use();
+  }
+
+  #closeError(reason: MuxReason, problem: string | undefined): UnderpassError {
+    const { name } = this.#options;
+    if (problem !== undefined) return new UnderpassError('protocol_error', { problem });
+    return new UnderpassError(reason === 'left' ? 'peer_left' : 'peer_lost', { name }, { cause: reason });
+  }
+}
+
+/** Rejects with `peer_certificate` or `peer_lost`. */
+async function handshake(transport: StreamDuplex, options: RelayCarrierOptions): Promise<TLSSocket> {
+  const { certificate, peerFingerprint, name } = options;
+  const role = options.role === 'subscriber' ? 'client' : 'server';
+  const socket = await pinnedTls(transport, { role, ...certificate, peerFingerprint, name });
+  if (socket.destroyed) throw new UnderpassError('peer_lost', { name });
+  return socket;
+}
+
+/** Lets the other side know that nothing will come of a lane. */
+function refuse(lane: Promise<ByteStream> | undefined): void {
+  lane?.then(
+    (stream) => stream.reset(),
+    () => undefined,
+  );
 }
 
 function tlsTransport(socket: TLSSocket, runtime: Runtime): MuxTransport {
@@ -149,7 +260,8 @@ function tlsTransport(socket: TLSSocket, runtime: Runtime): MuxTransport {
       if (socket.destroyed) return;
       const deadline = runtime.setTimer(CLOSE_TIMEOUT, () => socket.destroy());
       socket.once('close', () => deadline.cancel());
-      socket.end(() => socket.destroy());
+      // The peer's own end ends it, so that a goodbye on a path that is full is not cut off by a reset.
+      socket.end();
     },
   };
 }

@@ -4,8 +4,8 @@ import { BinarySocket } from '../net/binary-socket.ts';
 import { Budget } from '../net/budget.ts';
 import type { Runtime } from '../net/runtime.ts';
 import type { OpenWebSocket } from '../net/websocket-client.ts';
-import { Mux } from './mux.ts';
-import { BULK_LANE, type Preface, PrefacedStream } from './preface.ts';
+import { Mux, type MuxedStream } from './mux.ts';
+import { BULK_LANE, DATAGRAM_LANE, type Preface, PrefacedStream } from './preface.ts';
 
 export interface RelayClientOptions {
   readonly runtime: Runtime;
@@ -21,13 +21,20 @@ const RECEIVE_BUDGET = 256 * 1024 * 1024;
 /** How long the server may take to open a link's stream once the peer has answered. */
 const STREAM_TIMEOUT = 15_000;
 
-/** A link whose stream the server is going to open. */
+/** A link's streams through the server. */
+export interface RelayLanes {
+  readonly bulk: ByteStream;
+  /** Where there is one. Rejects if it does not come. Whoever has no use for it resets it. */
+  readonly datagrams?: Promise<ByteStream> | undefined;
+}
+
+/** A link whose streams the server is going to open. */
 export interface ExpectedStream {
   /**
-   * The stream, once it is there. Rejects with `peer_timeout` when it does not come in time, with `server_lost` when the
+   * The streams, once that of the bulk lane is there. Rejects with `peer_timeout` when it does not come in time, with `server_lost` when the
    * data connection goes, or with what `abandon` was given.
    */
-  arrival(): Promise<ByteStream>;
+  arrival(): Promise<RelayLanes>;
   /** It is no longer wanted. */
   cancel(): void;
 }
@@ -37,10 +44,15 @@ interface Expected {
   failed(error: UnderpassError): void;
 }
 
+const TOO_LATE = new UnderpassError('peer_timeout');
+
 /** A client's end of the relay: one `/_data` connection, on which the server opens a stream for every link. */
 export class RelayClient {
   readonly #options: RelayClientOptions;
-  /** By link. Two wait where both its ends are in this client; the server opens the subscriber's stream first, and both are alike. */
+  /**
+   * By link and lane. Two wait where both ends of the link are in this client; the server opens the subscriber's stream first, and
+   * both are alike.
+   */
   readonly #expected = new Map<string, Expected[]>();
   #connecting: Promise<void> | undefined;
   #mux: Mux | undefined;
@@ -59,39 +71,37 @@ export class RelayClient {
     return this.#connecting;
   }
 
-  /** Says that the server will open the bulk lane of this link, so that it is let in even before anybody waits for it. */
+  /** The data connection is doubted: it is given up, with what it carries, unless the server answers within 5 s. */
+  check(): void {
+    this.#mux?.check();
+  }
+
+  /** Says that the server will open the lanes of this link, so that they are let in even before anybody waits for them. */
   expect(link: Buffer): ExpectedStream {
-    const id = link.toString('hex');
-    const { runtime } = this.#options;
-    const stream = new Promise<ByteStream>((resolve, reject) => {
-      const waiting = this.#expected.get(id) ?? [];
-      this.#expected.set(id, [...waiting, { arrived: resolve, failed: reject }]);
-    });
-    // Whoever waits hears of a failure; before that there is nobody to tell.
-    stream.catch(() => undefined);
+    const bulk = this.#expectLane(link, BULK_LANE);
+    const datagrams = this.#expectLane(link, DATAGRAM_LANE);
     return {
-      arrival: () => {
-        const timer = runtime.setTimer(STREAM_TIMEOUT, () =>
-          this.abandon(link, new UnderpassError('peer_timeout')),
-        );
-        return stream.finally(() => timer.cancel());
+      arrival: async () => {
+        const lanes = { bulk: await this.#inTime(bulk, () => this.abandon(link, TOO_LATE)), datagrams };
+        // It is opened together with the other one. Nobody waits for it.
+        this.#inTime(datagrams, () => this.#fail(link, DATAGRAM_LANE, TOO_LATE)).catch(() => undefined);
+        return lanes;
       },
       cancel: () => {
         this.abandon(link, new UnderpassError('peer_lost'));
-        void stream.then(
-          (arrived) => arrived.reset(),
-          () => undefined,
-        );
+        for (const lane of [bulk, datagrams]) {
+          void lane.then(
+            (arrived) => arrived.reset(),
+            () => undefined,
+          );
+        }
       },
     };
   }
 
-  /** The server will not open this link's stream: whoever waits for it is told why. */
+  /** The server will not open this link's streams: whoever waits for them is told why. */
   abandon(link: Buffer, error: UnderpassError): void {
-    const id = link.toString('hex');
-    const waiting = this.#expected.get(id) ?? [];
-    this.#expected.delete(id);
-    for (const expected of waiting) expected.failed(error);
+    for (const lane of [BULK_LANE, DATAGRAM_LANE]) this.#fail(link, lane, error);
   }
 
   close(): void {
@@ -114,7 +124,7 @@ export class RelayClient {
     } as const;
     const mux: Mux = new Mux(options, transport, this.#options.runtime, {
       onStream: (stream) => {
-        new PrefacedStream(stream, (preface, opened) => this.#onLane(preface, opened));
+        new PrefacedStream(stream, (preface, opened) => this.#onLane(preface, opened, stream));
       },
       onClose: () => {
         if (this.#mux !== mux) return;
@@ -126,15 +136,39 @@ export class RelayClient {
     if (this.#closed) mux.close();
   }
 
-  #onLane({ link, lane }: Preface, stream: ByteStream): void {
-    const id = link.toString('hex');
-    const [expected, ...others] = this.#expected.get(id) ?? [];
-    if (expected === undefined || lane !== BULK_LANE) {
+  #expectLane(link: Buffer, lane: number): Promise<ByteStream> {
+    const key = keyOf(link, lane);
+    const stream = new Promise<ByteStream>((resolve, reject) => {
+      const waiting = this.#expected.get(key) ?? [];
+      this.#expected.set(key, [...waiting, { arrived: resolve, failed: reject }]);
+    });
+    // Whoever waits hears of a failure; before that there is nobody to tell.
+    stream.catch(() => undefined);
+    return stream;
+  }
+
+  #inTime<T>(promise: Promise<T>, onLate: () => void): Promise<T> {
+    const timer = this.#options.runtime.setTimer(STREAM_TIMEOUT, onLate);
+    return promise.finally(() => timer.cancel());
+  }
+
+  #fail(link: Buffer, lane: number, error: UnderpassError): void {
+    const key = keyOf(link, lane);
+    const waiting = this.#expected.get(key) ?? [];
+    this.#expected.delete(key);
+    for (const expected of waiting) expected.failed(error);
+  }
+
+  #onLane({ link, lane }: Preface, stream: ByteStream, muxed: MuxedStream): void {
+    const key = keyOf(link, lane);
+    const [expected, ...others] = this.#expected.get(key) ?? [];
+    if (expected === undefined) {
       stream.reset();
       return;
     }
-    if (others.length > 0) this.#expected.set(id, others);
-    else this.#expected.delete(id);
+    if (others.length > 0) this.#expected.set(key, others);
+    else this.#expected.delete(key);
+    if (lane === DATAGRAM_LANE) muxed.makeUrgent();
     expected.arrived(stream);
   }
 
@@ -143,4 +177,8 @@ export class RelayClient {
     this.#expected.clear();
     for (const expected of all) expected.failed(new UnderpassError('server_lost'));
   }
+}
+
+function keyOf(link: Buffer, lane: number): string {
+  return `${link.toString('hex')}/${lane}`;
 }

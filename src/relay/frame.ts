@@ -18,6 +18,10 @@ export const GoAway = { normal: 0, protocolError: 1 } as const;
 /** What both directions of a stream start with. */
 export const INITIAL_WINDOW = 256 * 1024;
 
+/** What both directions of an urgent stream start with, and how far they grow: whatever waits in them is late. */
+export const URGENT_WINDOW = 64 * 1024;
+export const MAX_URGENT_WINDOW = 1024 * 1024;
+
 /** No sender needs longer data frames; a longer one is taken for garbage. */
 export const MAX_DATA_LENGTH = 1024 * 1024;
 

@@ -3,16 +3,31 @@ import type { Instant } from '../machine.ts';
 const INTERVAL = 30_000;
 const PATIENCE = 10_000;
 
+/** How long the answer to a `check` may take, in milliseconds. */
+const CHECK_PATIENCE = 5_000;
+
+/** A verdict that comes so much later than it was due: the process was asleep, and what has arrived is yet to be read. */
+const LATE = 500;
+/** How long it is put off then, once. */
+const SECOND_LOOK = 2_000;
+
 /** When to ping, what the answers say about the round trip, and when the peer is dead. */
 export class Heartbeat {
-  #next: Instant;
-  #sent: Instant | undefined;
+  readonly #busyInterval: number;
+  readonly #start: Instant;
+  #pinged: Instant | undefined;
+  #waiting = false;
   #value = 0;
   #heard: Instant;
+  #busyUntil: Instant = Number.NEGATIVE_INFINITY;
+  #checkDue: Instant | undefined;
+  #reprieve: Instant | undefined;
   #rtt: number | undefined;
 
-  constructor(now: Instant) {
-    this.#next = now;
+  /** @param busyInterval milliseconds between pings while the session is in use */
+  constructor(now: Instant, busyInterval = INTERVAL) {
+    this.#busyInterval = busyInterval;
+    this.#start = now;
     this.#heard = now;
   }
 
@@ -21,41 +36,66 @@ export class Heartbeat {
     return this.#rtt;
   }
 
-  get deadline(): Instant {
-    return this.#sent === undefined ? this.#next : this.#deathAt(this.#sent);
+  /** When to look again. `inUse`: somebody would miss the peer. */
+  deadline(inUse: boolean): Instant {
+    return this.#waiting ? this.#deathAt : this.#next(inUse);
   }
 
   /** Any byte from the peer is a sign of life: on a slow path the pong can be far behind data. */
   heard(now: Instant): void {
     this.#heard = now;
+    this.#checkDue = undefined;
+    this.#reprieve = undefined;
   }
 
+  /** For a while it is in use, whatever else is said of it. */
+  use(now: Instant): void {
+    this.#busyUntil = now + INTERVAL;
+  }
+
+  /** Whether the peer is to be given up. */
   isDead(now: Instant): boolean {
-    return this.#sent !== undefined && now >= this.#deathAt(this.#sent);
+    if (!this.#waiting || now < this.#deathAt) return false;
+    if (this.#reprieve !== undefined || now - this.#deathAt < LATE) return true;
+    this.#reprieve = now + SECOND_LOOK;
+    return false;
   }
 
-  isDue(now: Instant): boolean {
-    return this.#sent === undefined && now >= this.#next;
+  isDue(now: Instant, inUse: boolean): boolean {
+    return !this.#waiting && now >= this.#next(inUse);
+  }
+
+  /** The peer is doubted: it has less time from now on, until it is heard. True: a ping is due for that. */
+  check(now: Instant): boolean {
+    this.#checkDue ??= now + CHECK_PATIENCE;
+    return !this.#waiting;
   }
 
   /** Records a ping that goes out now and returns its value. */
   ping(now: Instant): number {
-    this.#sent = now;
+    this.#pinged = now;
+    this.#waiting = true;
     this.#value = (this.#value + 1) >>> 0;
     return this.#value;
   }
 
   /** A pong that answers no ping of ours is ignored, with false. */
   pong(value: number, now: Instant): boolean {
-    if (this.#sent === undefined || value !== this.#value) return false;
-    const sample = now - this.#sent;
+    if (!this.#waiting || this.#pinged === undefined || value !== this.#value) return false;
+    const sample = now - this.#pinged;
     this.#rtt = this.#rtt === undefined ? sample : this.#rtt + (sample - this.#rtt) / 8;
-    this.#next = this.#sent + INTERVAL;
-    this.#sent = undefined;
+    this.#waiting = false;
     return true;
   }
 
-  #deathAt(sent: Instant): Instant {
-    return Math.max(sent, this.#heard) + PATIENCE;
+  #next(inUse: boolean): Instant {
+    if (this.#pinged === undefined) return this.#start;
+    const quick = this.#pinged + this.#busyInterval;
+    return inUse || quick < this.#busyUntil ? quick : this.#pinged + INTERVAL;
+  }
+
+  get #deathAt(): Instant {
+    const due = Math.max(this.#pinged ?? this.#start, this.#heard) + PATIENCE;
+    return Math.max(Math.min(due, this.#checkDue ?? due), this.#reprieve ?? 0);
   }
 }

@@ -14,13 +14,22 @@ export interface MuxTransport {
   close(): void;
 }
 
+/** How a session ends. `left`: the peer said goodbye; `closed`: we did, or the peer for a reason of its own. */
+export type MuxReason = 'closed' | 'left' | 'protocol' | 'timeout' | 'lost';
+
+/** A stream of a mux. */
+export interface MuxedStream extends ByteStream {
+  /** From now on its bytes go before those of other streams, and its windows are small. Both ends must say so. */
+  makeUrgent(): void;
+}
+
 export interface MuxHandler {
   /** The peer opened a stream: attach to it before returning, or reset it. */
-  onStream(stream: ByteStream): void;
+  onStream(stream: MuxedStream): void;
   /** The peer has answered a ping: it is there, and `rtt` is known. */
   onPong?(): void;
   /** The session is over, its streams have been reset. `problem` says how the peer broke the protocol, if it did. */
-  onClose(reason: 'closed' | 'protocol' | 'timeout' | 'lost', problem?: string): void;
+  onClose(reason: MuxReason, problem?: string): void;
 }
 
 /**
@@ -72,9 +81,10 @@ export class Mux {
   }
 
   /** Opens a stream; undefined when the session is over. */
-  open(budget?: Budget): ByteStream | undefined {
+  open(budget?: Budget, urgent = false): ByteStream | undefined {
     const id = this.#session.open(this.#runtime.now(), budget);
     if (id === undefined) return undefined;
+    if (urgent) this.#session.makeUrgent(id);
     const stream = new MuxStream(this, id);
     this.#streams.set(id, stream);
     this.flush();
@@ -103,6 +113,23 @@ export class Mux {
     this.#session.close();
     this.flush();
     this.#driver.pump();
+  }
+
+  /** Pings at once, and ends with `timeout` unless something is heard within 5 s. */
+  check(): void {
+    this.#session.check(this.#runtime.now());
+    this.flush();
+    this.#driver.pump();
+  }
+
+  /** Somebody relies on the path beside the streams: for a while it is probed as if it had some. */
+  use(): void {
+    this.#session.use(this.#runtime.now());
+    this.#driver.pump();
+  }
+
+  makeUrgent(id: number): void {
+    this.#session.makeUrgent(id);
   }
 
   write(id: number, chunk: Buffer, more: boolean): boolean {
@@ -180,7 +207,7 @@ export class Mux {
     }
   }
 
-  #finish(reason: 'closed' | 'protocol' | 'timeout' | 'lost', problem?: string): void {
+  #finish(reason: MuxReason, problem?: string): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#driver.stop();
@@ -198,7 +225,7 @@ export class Mux {
 }
 
 /** One stream of a mux. What arrives before `attach` waits here, bounded by the stream's window. */
-class MuxStream implements ByteStream {
+class MuxStream implements MuxedStream {
   readonly #mux: Mux;
   readonly #id: number;
   #handler: ByteStreamHandler | undefined;
@@ -220,6 +247,10 @@ class MuxStream implements ByteStream {
     for (const chunk of early) this.#handler?.onData(chunk);
     if (this.#over) this.#handler?.onReset();
     else if (this.#earlyEnd) this.#handler?.onEnd();
+  }
+
+  makeUrgent(): void {
+    this.#mux.makeUrgent(this.#id);
   }
 
   write(chunk: Buffer, more = false): boolean {

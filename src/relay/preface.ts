@@ -13,6 +13,9 @@ const PREFACE_SIZE = LINK_ID_SIZE + 1;
 /** The lane that carries a link's byte streams. */
 export const BULK_LANE = 0;
 
+/** The lane that carries a link's datagrams. */
+export const DATAGRAM_LANE = 1;
+
 export function encodePreface({ link, lane }: Preface): Buffer {
   const preface = Buffer.alloc(PREFACE_SIZE);
   link.copy(preface, 0, 0, LINK_ID_SIZE);

@@ -5,9 +5,10 @@ import { BinarySocket } from '../net/binary-socket.ts';
 import { Budget } from '../net/budget.ts';
 import type { Runtime, Timer } from '../net/runtime.ts';
 import { Bridge } from './bridge.ts';
-import { INITIAL_WINDOW } from './frame.ts';
+import { INITIAL_WINDOW, URGENT_WINDOW } from './frame.ts';
 import { Mux } from './mux.ts';
-import { BULK_LANE, encodePreface } from './preface.ts';
+import { BULK_LANE, DATAGRAM_LANE, encodePreface } from './preface.ts';
+import type { TokenBucket } from './token-bucket.ts';
 import { TunnelRates } from './tunnel-rates.ts';
 
 /** How far one stream's window grows, its publisher's budget permitting. */
@@ -15,6 +16,9 @@ const MAX_WINDOW = 16 * 1024 * 1024;
 
 /** How long both sides may take to open their data connections once the publisher has answered. */
 const ATTACH_TIMEOUT = 15_000;
+
+/** Datagrams overdraw the rate by so many milliseconds more than bulk does, and so go before it. */
+const DATAGRAM_HEADSTART = 250;
 
 export interface RelayLimits {
   readonly bytes_per_second_per_tunnel: number;
@@ -44,7 +48,7 @@ export interface Usage {
 export interface RelayServerHandler {
   /** Relayed bytes: `up` from subscriber to publisher, `down` back. */
   onBytes(link: RelayLink, direction: 'up' | 'down', bytes: number): void;
-  /** The link is over: both streams ended, one was reset, a data connection went, or never came. */
+  /** The link is over: both bulk streams ended, one was reset, a data connection went, or never came. */
   onLinkClosed(link: RelayLink, usage: Usage): void;
 }
 
@@ -54,6 +58,8 @@ interface ActiveLink {
   up: number;
   down: number;
   bridge: Bridge | undefined;
+  /** Comes and goes with `bridge`, or goes before. */
+  datagrams: Bridge | undefined;
   attachTimer: Timer | undefined;
 }
 
@@ -131,7 +137,8 @@ export class RelayServer {
   openLink(link: RelayLink): void {
     const id = link.id.toString('hex');
     const attachTimer = this.#runtime.setTimer(ATTACH_TIMEOUT, () => this.closeLink(link.id));
-    const active = { link, started: this.#runtime.now(), up: 0, down: 0, bridge: undefined, attachTimer };
+    const none = { up: 0, down: 0, bridge: undefined, datagrams: undefined };
+    const active = { link, started: this.#runtime.now(), ...none, attachTimer };
     this.#links.set(id, active);
     this.#publisher(link).links += 1;
     this.#bridge(active);
@@ -156,29 +163,38 @@ export class RelayServer {
     if (active.bridge !== undefined || publisher === undefined || subscriber === undefined) return;
     active.attachTimer?.cancel();
     const { budget } = this.#publisher(link);
-    const near = subscriber.open(budget);
-    const far = publisher.open(budget);
-    if (near === undefined || far === undefined) {
-      near?.reset();
-      far?.reset();
+    const bulk = pairOf(subscriber.open(budget), publisher.open(budget));
+    const datagrams = pairOf(subscriber.open(budget, true), publisher.open(budget, true));
+    if (bulk === undefined) {
+      for (const stream of datagrams ?? []) stream.reset();
       this.#finish(active);
       return;
     }
-    this.#introduce(active, near, far);
+    const bucket = this.#rates.acquire(link.tunnel, this.#limits.bytes_per_second_per_tunnel);
+    active.bridge = this.#introduce(active, bulk, BULK_LANE, bucket);
+    if (datagrams !== undefined) active.datagrams = this.#introduce(active, datagrams, DATAGRAM_LANE, bucket);
   }
 
-  #introduce(active: ActiveLink, near: ByteStream, far: ByteStream): void {
+  #introduce(active: ActiveLink, [near, far]: Pair, lane: number, bucket: TokenBucket): Bridge {
     const { link } = active;
-    const bucket = this.#rates.acquire(link.tunnel, this.#limits.bytes_per_second_per_tunnel);
-    for (const stream of [near, far]) stream.write(encodePreface({ link: link.id, lane: BULK_LANE }));
-    active.bridge = new Bridge(near, far, {
-      gate: { pass: (bytes) => bucket.take(bytes, this.#runtime.now()) },
+    const isBulk = lane === BULK_LANE;
+    for (const stream of [near, far]) stream.write(encodePreface({ link: link.id, lane }));
+    return new Bridge(near, far, {
+      gate: {
+        pass: (bytes) => {
+          const delay = bucket.take(bytes, this.#runtime.now());
+          return isBulk ? delay : Math.max(0, delay - DATAGRAM_HEADSTART);
+        },
+      },
       wait: (milliseconds, callback) => this.#runtime.setTimer(milliseconds, callback),
       onBytes: (direction, bytes) => {
         active[direction] += bytes;
         this.#handler.onBytes(link, direction, bytes);
       },
-      onClose: () => this.#finish(active),
+      onClose: () => {
+        if (isBulk) this.#finish(active);
+        else active.datagrams = undefined;
+      },
     });
   }
 
@@ -186,6 +202,7 @@ export class RelayServer {
     const { link, up, down } = active;
     if (!this.#links.delete(link.id.toString('hex'))) return;
     active.attachTimer?.cancel();
+    active.datagrams?.reset();
     if (active.bridge !== undefined) this.#rates.release(link.tunnel);
     const publisher = this.#publisher(link);
     publisher.links -= 1;
@@ -203,7 +220,18 @@ export class RelayServer {
   }
 }
 
-/** Bytes that so many links may have on the way without asking for more: a window on each side. */
+/** A lane's streams: the subscriber's, and the publisher's. */
+type Pair = readonly [ByteStream, ByteStream];
+
+/** Undefined, and nothing left open, where one is missing. */
+function pairOf(near: ByteStream | undefined, far: ByteStream | undefined): Pair | undefined {
+  if (near !== undefined && far !== undefined) return [near, far];
+  near?.reset();
+  far?.reset();
+  return undefined;
+}
+
+/** Bytes that so many links may have on the way without asking for more: a window on each side, for both lanes. */
 function windowsOf(links: number): number {
-  return links * 2 * INITIAL_WINDOW;
+  return links * 2 * (INITIAL_WINDOW + URGENT_WINDOW);
 }

@@ -12,7 +12,10 @@ import {
 } from './frame.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Outbox } from './outbox.ts';
-import { YamuxStream } from './stream.ts';
+import { Scheduler } from './scheduler.ts';
+import { SEND_MARK, YamuxStream } from './stream.ts';
+
+export { SEND_MARK };
 
 /** What happened. Streams are named by id. */
 export type SessionOutput =
@@ -29,10 +32,10 @@ export type SessionOutput =
   | { readonly type: 'drain'; readonly id: number }
   /** A pong has come: `rtt` is known, or known better. */
   | { readonly type: 'pong' }
-  /** The session is over; nothing follows. `problem` is set when the peer broke the protocol. */
+  /** The session is over; nothing follows. `left`: the peer says goodbye. `problem` is set when the peer broke the protocol. */
   | {
       readonly type: 'closed';
-      readonly reason: 'closed' | 'protocol' | 'timeout';
+      readonly reason: 'closed' | 'left' | 'protocol' | 'timeout';
       readonly problem?: string;
     };
 
@@ -45,10 +48,9 @@ export interface SessionOptions {
   readonly maxWindow: number;
   /** Where the receive windows of streams come from, unless `open` names another. */
   readonly budget: Budget;
+  /** Milliseconds between pings while streams are open; 30 s otherwise, and by default. */
+  readonly busyInterval?: number;
 }
-
-/** Bytes queued in a stream at which its writer is told to wait. */
-export const SEND_MARK = 64 * 1024;
 
 const LAST_ID = 0xffff_ffff;
 
@@ -65,8 +67,8 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
   readonly #heartbeat: Heartbeat;
   #outputs: SessionOutput[] = [];
   #outputsTaken = 0;
-  /** Streams with data or a FIN to send, in turn. */
-  #ready: YamuxStream[] = [];
+  /** Streams with data or a FIN to send. */
+  readonly #scheduler = new Scheduler();
   #nextId: number;
   #lastRemoteId = 0;
   #inbound = 0;
@@ -81,7 +83,7 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
     this.#options = options;
     this.#now = now;
     this.#nextId = options.role === 'client' ? 1 : 2;
-    this.#heartbeat = new Heartbeat(now);
+    this.#heartbeat = new Heartbeat(now, options.busyInterval);
   }
 
   /** Smoothed round-trip time in milliseconds; undefined until the first pong. */
@@ -106,13 +108,18 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
     return stream.id;
   }
 
+  /** From now on the stream's bytes go before those of others, and its windows are small. Before anything is written to it. */
+  makeUrgent(id: number): void {
+    this.#streams.get(id)?.makeUrgent();
+  }
+
   /** Queues bytes. Ask `isBlocked` before writing more. Bytes for a stream that is gone are dropped. */
   write(id: number, chunk: Buffer): void {
     const stream = this.#streams.get(id);
     if (stream === undefined || stream.ending) return;
     stream.queue.push(chunk);
-    if (stream.queue.length >= SEND_MARK) stream.blocked = true;
-    this.#schedule(stream);
+    if (stream.queue.length >= stream.sendMark) stream.blocked = true;
+    this.#scheduler.add(stream);
   }
 
   /** Whether the stream's queue is full; `drain` follows. */
@@ -125,7 +132,7 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
     const stream = this.#streams.get(id);
     if (stream === undefined || stream.ending) return;
     stream.ending = true;
-    this.#schedule(stream);
+    this.#scheduler.add(stream);
   }
 
   /** Ends the stream at once, both ways. */
@@ -166,7 +173,8 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
   onHeader(type: number, flags: number, id: number, length: number): void {
     if (this.#closed) return;
     if (type === FrameType.ping) this.#onPing(flags, length);
-    else if (type === FrameType.goAway) this.#end(undefined, { type: 'closed', reason: 'closed' });
+    else if (type === FrameType.goAway)
+      this.#end(undefined, { type: 'closed', reason: length === GoAway.normal ? 'left' : 'closed' });
     else this.#onStreamFrame(type, flags, id, length);
   }
 
@@ -187,24 +195,35 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
 
   pollTimeout(): Instant | undefined {
     // Also without streams: a path that died in a quiet time would be taken for a good one by whoever opens the next.
-    return this.#closed ? undefined : this.#heartbeat.deadline;
+    return this.#closed ? undefined : this.#heartbeat.deadline(this.#inUse);
   }
 
   handleTimeout(now: Instant): void {
     this.#now = now;
     if (this.#closed) return;
     if (this.#heartbeat.isDead(now)) this.#end(undefined, { type: 'closed', reason: 'timeout' });
-    else if (this.#heartbeat.isDue(now)) this.#outbox.ping(this.#heartbeat.ping(now));
+    else if (this.#heartbeat.isDue(now, this.#inUse)) this.#outbox.ping(this.#heartbeat.ping(now));
+  }
+
+  /** The path is doubted: pings at once, and gives it up if nothing is heard within 5 s. */
+  check(now: Instant): void {
+    if (!this.#closed && this.#heartbeat.check(now)) this.#outbox.ping(this.#heartbeat.ping(now));
+  }
+
+  /** Somebody relies on the path beside the streams: for 30 s it counts as one that has some. */
+  use(now: Instant): void {
+    this.#heartbeat.use(now);
   }
 
   /** Appends frames of about `limit` bytes (a frame more at most) to `into`, and returns how many bytes. */
   transmit(limit: number, into: Buffer[]): number {
     let size = this.#outbox.transmit(into);
-    while (size < limit && this.#ready.length > 0) {
-      const stream = this.#ready.shift() as YamuxStream;
-      stream.scheduled = false;
-      if (this.#streams.get(stream.id) !== stream || !stream.sendable) continue;
-      size += stream.transmit(into);
+    while (size < limit && !this.#scheduler.idle) {
+      const stream = this.#scheduler.next();
+      if (stream === undefined || this.#streams.get(stream.id) !== stream || !stream.sendable) continue;
+      const bytes = stream.transmit(into);
+      size += bytes;
+      this.#scheduler.sent(stream, bytes);
       this.#onTransmitted(stream);
     }
     return size;
@@ -212,11 +231,11 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
 
   #onTransmitted(stream: YamuxStream): void {
     if (stream.finSent) this.#removeIfFinished(stream);
-    else if (stream.blocked && stream.queue.length <= SEND_MARK / 2) {
+    else if (stream.blocked && stream.queue.length <= stream.sendMark / 2) {
       stream.blocked = false;
       this.#outputs.push({ type: 'drain', id: stream.id });
     }
-    this.#schedule(stream);
+    this.#scheduler.add(stream);
   }
 
   #onPing(flags: number, value: number): void {
@@ -264,7 +283,7 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
   #onWindow(stream: YamuxStream, grant: number): void {
     stream.sendWindow += grant;
     if (stream.sendWindow > LAST_ID) throw new FrameError(`window overflow of stream ${stream.id}`);
-    this.#schedule(stream);
+    this.#scheduler.add(stream);
   }
 
   #onFin(stream: YamuxStream): void {
@@ -301,10 +320,8 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
     this.#outbox.forget(stream);
   }
 
-  #schedule(stream: YamuxStream): void {
-    if (stream.scheduled || !stream.sendable) return;
-    stream.scheduled = true;
-    this.#ready.push(stream);
+  get #inUse(): boolean {
+    return this.#streams.size > 0;
   }
 
   #isOurs(id: number): boolean {
@@ -322,7 +339,7 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
       this.#outputs.push({ type: 'reset', id: stream.id });
       this.#remove(stream);
     }
-    this.#ready = [];
+    this.#scheduler.clear();
     this.#outbox.clear();
     if (goAway !== undefined) this.#outbox.goAway(goAway);
     this.#outputs.push(output);

@@ -1,6 +1,18 @@
 import { ByteQueue } from '../net/byte-queue.ts';
 import type { FlowWindow } from '../net/flow-window.ts';
-import { encodeHeader, Flag, FrameType, HEADER_SIZE, INITIAL_WINDOW } from './frame.ts';
+import {
+  encodeHeader,
+  Flag,
+  FrameType,
+  HEADER_SIZE,
+  INITIAL_WINDOW,
+  MAX_URGENT_WINDOW,
+  URGENT_WINDOW,
+} from './frame.ts';
+
+/** Bytes queued in a stream at which its writer is told to wait. */
+export const SEND_MARK = 64 * 1024;
+const URGENT_SEND_MARK = 16 * 1024;
 
 /**
  * The longest data frame sent: a channel's frame of 64 KiB, headers and TLS records included, is not cut in two, and streams
@@ -28,6 +40,7 @@ export class YamuxStream {
   blocked = false;
   /** In the session's round-robin list. */
   scheduled = false;
+  #urgent = false;
 
   constructor(id: number, openedByUs: boolean, window: FlowWindow) {
     this.id = id;
@@ -43,6 +56,24 @@ export class YamuxStream {
   /** A SYN is due. */
   get opening(): boolean {
     return this.#pendingFlags === Flag.syn;
+  }
+
+  /** Goes before those that are not. */
+  get urgent(): boolean {
+    return this.#urgent;
+  }
+
+  /** Its windows become those of an urgent stream; both ends must do so before any of them is used up. */
+  makeUrgent(): void {
+    if (this.#urgent) return;
+    this.#urgent = true;
+    this.window.narrow(URGENT_WINDOW, MAX_URGENT_WINDOW);
+    this.sendWindow -= INITIAL_WINDOW - URGENT_WINDOW;
+  }
+
+  /** Bytes queued at which the writer is told to wait. */
+  get sendMark(): number {
+    return this.#urgent ? URGENT_SEND_MARK : SEND_MARK;
   }
 
   takeFlags(): number {

@@ -36,7 +36,7 @@ describe('a TLS client of another make', () => {
     const { near, far, runtime, settle } = await outer();
     const events = new Events();
     const outcome = RelayCarrier.establish(
-      far,
+      { bulk: far },
       {
         role: 'publisher',
         name: 'my-game',
@@ -83,7 +83,7 @@ describe('a handshake that never ends', () => {
   it('is given up', async () => {
     const { near, runtime, settle } = await outer();
     const outcome = RelayCarrier.establish(
-      near,
+      { bulk: near },
       {
         role: 'subscriber',
         name: 'my-game',
@@ -109,7 +109,7 @@ describe('a handshake that never ends', () => {
       const { near, far, runtime, settle } = await outer();
       const events = new Events();
       const outcome = RelayCarrier.establish(
-        near,
+        { bulk: near },
         {
           role: 'publisher',
           name: 'my-game',

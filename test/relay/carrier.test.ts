@@ -40,12 +40,12 @@ describe('a pair of relay carriers', () => {
     const [own, peer] = [ours, theirs];
     const established = Promise.all([
       RelayCarrier.establish(
-        world.near,
+        { bulk: world.near },
         { ...options, role: 'subscriber', certificate: own, peerFingerprint: peer.fingerprint },
         new Events(),
       ),
       RelayCarrier.establish(
-        world.far,
+        { bulk: world.far },
         { ...options, role: 'publisher', certificate: peer, peerFingerprint: own.fingerprint },
         new Events(),
       ),
@@ -68,15 +68,18 @@ describe('a pair of relay carriers', () => {
     expect(events.publisher.closes.map((error) => error?.code)).toEqual(['peer_lost']);
   });
 
-  it('closes: our side hears no error, the peer hears that we are gone, each once', async () => {
+  it.each([
+    ['close', 'peer_left'],
+    ['drop', 'peer_lost'],
+  ] as const)('on %s our side hears no error, and the peer %s, each once', async (end, code) => {
     const { subscriber, events, settle } = await established();
     const near = new Recorder(subscriber.open());
     await settle();
-    subscriber.close();
-    subscriber.close();
+    subscriber[end]();
+    subscriber[end]();
     await settle();
     expect(events.subscriber.closes).toEqual([undefined]);
-    expect(events.publisher.closes.map((error) => error?.code)).toEqual(['peer_lost']);
+    expect(events.publisher.closes.map((error) => error?.code)).toEqual([code]);
     expect([near.events, events.publisher.streams[0]?.events]).toEqual([['reset'], ['reset']]);
     expect(thrownBy(() => subscriber.open()).code).toBe('peer_lost');
   });
@@ -113,6 +116,20 @@ describe('a pair of relay carriers', () => {
     expect(client.mux.streamCount).toBe(1);
     runtime.advance(5000);
     await settle();
+    expect(client.mux.streamCount).toBe(0);
+  });
+
+  it('says goodbye behind what waits on a path that is full', async () => {
+    const { subscriber, client, events, settle } = await established();
+    client.wire.stalled = true;
+    const stream = subscriber.open();
+    while (stream.write(Buffer.alloc(50_000)));
+    await settle();
+    subscriber.close();
+    await settle();
+    client.wire.resume();
+    await settle(200);
+    expect(events.publisher.closes.map((error) => error?.code)).toEqual(['peer_left']);
     expect(client.mux.streamCount).toBe(0);
   });
 

@@ -146,7 +146,7 @@ describe('a mux', () => {
     expect(near.events).toEqual(['reset']);
     runtime.advance(10);
     expect(far.events).toEqual(['reset']);
-    expect([client.closes, server.closes].flat()).toMatchObject([{ reason: 'closed' }, { reason: 'closed' }]);
+    expect([client.closes, server.closes].flat()).toMatchObject([{ reason: 'closed' }, { reason: 'left' }]);
     expect(runtime.pendingTimers).toBe(0);
   });
 

@@ -131,7 +131,7 @@ describe('our session and yamux-js', () => {
     await until(() => pair.outputs.at(-1)?.type === 'closed');
     expect(pair.outputs.slice(-2)).toEqual([
       { type: 'reset', id: 1 },
-      { type: 'closed', reason: 'closed' },
+      { type: 'closed', reason: 'left' },
     ]);
   });
 });

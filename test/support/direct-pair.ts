@@ -174,7 +174,10 @@ export async function directPair({ impostor = false } = {}) {
       const handler = link.handler('relayed');
       const rest = { role, name: 'my-game', runtime, certificate, maxStreams: 20 };
       const options = { ...rest, peerFingerprint: peer.fingerprint };
-      link.attach(handler, await RelayCarrier.establish(streams[i] as ByteStream, options, handler));
+      link.attach(
+        handler,
+        await RelayCarrier.establish({ bulk: streams[i] as ByteStream }, options, handler),
+      );
     }),
   );
   subscriber.begin(ours, theirs);

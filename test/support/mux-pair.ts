@@ -1,7 +1,7 @@
 import type { ByteStream, ByteStreamHandler } from '../../src/carrier.ts';
 import { Budget } from '../../src/net/budget.ts';
 import type { Runtime } from '../../src/net/runtime.ts';
-import { Mux, type MuxTransport } from '../../src/relay/mux.ts';
+import { Mux, type MuxedStream, type MuxTransport } from '../../src/relay/mux.ts';
 import type { SessionOptions } from '../../src/relay/session.ts';
 
 /** One direction of a connection in memory: what is sent arrives `latency` milliseconds later. */
@@ -52,7 +52,7 @@ export interface MuxEnd {
   readonly wire: MemoryWire;
   readonly budget: Budget;
   /** Streams that the other end opened, in order. */
-  readonly accepted: ByteStream[];
+  readonly accepted: MuxedStream[];
   readonly closes: { reason: string; problem: string | undefined }[];
   onStream: (stream: ByteStream) => void;
 }

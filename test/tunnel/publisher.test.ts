@@ -83,7 +83,7 @@ async function vanish(server: string): Promise<void> {
   const received = { answer: answer as Buffer, mac: answerMac as Buffer };
   const { fingerprint: peerFingerprint } = verifyAnswer({ ...own, name: NAME, offer, ...received });
   await relay.ready();
-  const duplex = new StreamDuplex(await stream.arrival());
+  const duplex = new StreamDuplex((await stream.arrival()).bulk);
   const socket = await pinnedTls(duplex, { role: 'client', ...certificate, peerFingerprint, name: NAME });
   await until((told) => {
     socket.on('close', () => told(true));
