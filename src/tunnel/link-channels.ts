@@ -2,8 +2,8 @@ import type { ByteStream } from '../carrier.ts';
 import { UnderpassError } from '../errors.ts';
 import { Budget } from '../net/budget.ts';
 import type { Runtime, Timer } from '../net/runtime.ts';
-import { type ChannelHeader, encodeReset, ResetCode } from './channel-frame.ts';
-import { readOpening } from './channel-opening.ts';
+import { type ChannelHeader, ResetCode } from './channel-frame.ts';
+import { readOpening, refuseLane } from './channel-opening.ts';
 import { ChannelStream, type ChannelUser } from './channel-stream.ts';
 import { EndedChannels } from './ended-channels.ts';
 import type { LinkCarrier } from './link-carrier.ts';
@@ -101,7 +101,7 @@ export class LinkChannels {
     const code = this.#ended.codeOf(header.channel);
     if (this.#over) stream.reset();
     else if (known !== undefined) this.#resume(known, from, stream);
-    else if (code !== undefined) refuse(stream, code);
+    else if (code !== undefined) refuseLane(stream, code);
     else this.#accept(from, header, stream);
   }
 
@@ -126,7 +126,7 @@ export class LinkChannels {
     const { channel: id, port, kind } = header;
     if (this.#channels.size >= maxChannels) {
       this.#ended.add(id, ResetCode.tooManyChannels);
-      refuse(stream, ResetCode.tooManyChannels);
+      refuseLane(stream, ResetCode.tooManyChannels);
       return;
     }
     onChannel?.(header, (user) => {
@@ -201,13 +201,3 @@ function openOn({ carrier, gone }: LinkCarrier): ByteStream | undefined {
     throw error;
   }
 }
-
-/** Tells the opener of a channel that it is over, or will not be. */
-function refuse(stream: ByteStream, code: number): void {
-  stream.attach(DEAF);
-  stream.write(encodeReset(code));
-  stream.end();
-}
-
-/** Listens to a stream that is no use. */
-const DEAF = { onData: () => {}, onEnd: () => {}, onReset: () => {}, onDrain: () => {} };

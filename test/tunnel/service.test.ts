@@ -33,13 +33,13 @@ async function echo(name: string): Promise<number> {
 }
 
 /** A service behind a link. */
-function serve(ports: readonly OfferedPort[], peer?: ServedPeer) {
+function serve(ports: readonly OfferedPort[], { meter = new PeerMeter(), prefix }: Partial<ServedPeer> = {}) {
   const links = linksIn(systemRuntime, { latency: 0 });
   const errors: UnderpassError[] = [];
   const service = new Service({ name: 'my-game', localHost: '127.0.0.1', ports }, (error) =>
     errors.push(error),
   );
-  links.onChannel = (accept) => service.serve(accept, peer);
+  links.onChannel = (header, accept) => service.serve(header, accept, { meter, prefix });
   const ask = async (number: number, question: string) => {
     const application = new Application();
     const channel = links.subscriber.open(number, application);

@@ -50,6 +50,7 @@ async function subscribed() {
     store: { rememberPeer: async () => ({ changed: false }) },
     add: (tenant: Subscriber) => tenant.onOnline(false),
     remove: () => {},
+    hurry: () => {},
   };
   const options = { target: 'my-game', secret: 'sixteen or more characters', localPort: 0 };
   const subscriber = new Subscriber(connection as unknown as Connection, options, (event) =>
@@ -71,7 +72,7 @@ async function subscribed() {
     prepare(link);
     links.push(link);
     const ports = [{ port: 27015, protocol: 'tcp' }];
-    resolve({ link, identity: Buffer.alloc(32) as unknown as Identity, ports });
+    resolve({ established: { link, identity: Buffer.alloc(32) as unknown as Identity }, ports });
     await turn();
     return { link, relay };
   };
@@ -83,7 +84,7 @@ async function subscribed() {
     const handler = resume.link.handler('relayed');
     const relay = new FakeCarrier('relayed', handler);
     resume.link.attach(handler, relay);
-    resolve(resume);
+    resolve({ established: resume, ports: [{ port: 27015, protocol: 'tcp' }] });
     await turn();
     return relay;
   };
