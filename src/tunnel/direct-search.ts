@@ -1,11 +1,9 @@
 import type { CarrierHandler } from '../carrier.ts';
 import type { Instant } from '../machine.ts';
 import { RateLimiter } from '../net/rate-limit.ts';
-import type { Timer } from '../net/runtime.ts';
 import { type PunchKeys, punchKeys, type Role } from '../punch/keys.ts';
 import { ProbeBudget } from '../punch/probe-budget.ts';
 import type { Prediction } from '../punch/round.ts';
-import { STRATEGIES, type Strategy } from '../punch/strategies.ts';
 import type { PunchStep } from '../punch/strategy.ts';
 import type { PunchResult } from '../signaling/client.ts';
 import type { FromServer } from '../signaling/messages.ts';
@@ -14,17 +12,15 @@ import type { Connection, LinkListener } from './connection.ts';
 import { DirectBytes } from './direct-bytes.ts';
 import { DirectPath } from './direct-path.ts';
 import type { EarlyListener } from './early-listener.ts';
+import { knownPart } from './known-step.ts';
 import type { LinkCarrier } from './link-carrier.ts';
 import type { Meeting } from './meeting.ts';
+import { NextSearch } from './next-search.ts';
 import { PeerTalk } from './peer-talk.ts';
 import { type Standpoint, sameNetwork } from './standpoint.ts';
 
 /** Searches a minute, in the long run, whatever the server wants: each may send a few thousand probes. */
 const SEARCHES_PER_MINUTE = 6;
-
-/** From a search that found nothing to the next: from the first to the second figure, doubled each time. Milliseconds. */
-const FIRST_PAUSE = 10_000;
-const LAST_PAUSE = 3_600_000;
 
 /** Reasons that may be others the next time, though neither network has changed. */
 const PASSING: ReadonlySet<string> = new Set(['exhausted', 'busy', 'unmeasured', 'unvouched']);
@@ -54,6 +50,7 @@ export class DirectSearch implements LinkListener {
   readonly #searches = new RateLimiter(SEARCHES_PER_MINUTE);
   readonly #budget = new ProbeBudget();
   readonly #bytes: DirectBytes;
+  readonly #next: NextSearch;
   /** As the server knows the link. */
   #id = '';
   #meeting: Meeting | undefined;
@@ -75,14 +72,13 @@ export class DirectSearch implements LinkListener {
   /** The server has ended the latest search, or has begun none. */
   #resting = false;
   #stood: Standpoint | undefined;
-  #pause = FIRST_PAUSE;
-  #again: Timer | undefined;
   #closed = false;
 
   constructor(options: DirectSearchOptions) {
     this.#options = options;
     const take = () => this.#active?.takeReceived() ?? 0;
     this.#bytes = new DirectBytes(options.connection, () => this.#id, take);
+    this.#next = new NextSearch(options.connection.runtime, () => this.#ask());
   }
 
   /** The peers have met. @param early what the server has said of it so far, and will say */
@@ -130,7 +126,7 @@ export class DirectSearch implements LinkListener {
     this.#closed = true;
     if (this.#id !== '') this.#options.connection.unlisten(this.#id);
     this.#options.connection.giveTurn(this);
-    this.#again?.cancel();
+    this.#next.cancel();
     this.#bytes.stop();
     this.#seeking?.close();
     this.#active?.close();
@@ -159,7 +155,7 @@ export class DirectSearch implements LinkListener {
       if (this.#active !== undefined || refusal !== undefined) return;
       link.relayedBecause(reason);
       onRelay(reason);
-      if (this.#options.role === 'subscriber' && PASSING.has(reason)) this.#askLater();
+      if (this.#options.role === 'subscriber' && PASSING.has(reason)) this.#next.later();
     });
   }
 
@@ -168,7 +164,7 @@ export class DirectSearch implements LinkListener {
     const isWanted = this.#meeting !== undefined && this.#meeting.refusal === undefined;
     if (!isWanted) return;
     this.#talk?.tellAgain(this.#stood?.candidates ?? []);
-    if (this.#active === undefined && this.#resting) this.#ask();
+    if (this.#active === undefined && this.#resting) this.#next.now();
   }
 
   /** This client stands elsewhere, or knows more of where it stands. */
@@ -182,8 +178,8 @@ export class DirectSearch implements LinkListener {
       this.check();
     }
     if (before !== undefined && sameNetwork(before, standpoint)) return;
-    this.#pause = FIRST_PAUSE;
-    if (this.#resting && this.#active === undefined) this.#ask();
+    this.#next.hope();
+    if (this.#resting && this.#active === undefined) this.#next.now();
   }
 
   #whenMet(notice: (meeting: Meeting) => void): void {
@@ -207,7 +203,7 @@ export class DirectSearch implements LinkListener {
     this.#held = undefined;
     this.#relayIsUp = false;
     this.#resting = false;
-    this.#again?.cancel();
+    this.#next.cancel();
     if (this.#found !== undefined) this.#found = { ...this.#found, search: FIRST_SEARCH };
   }
 
@@ -256,7 +252,7 @@ export class DirectSearch implements LinkListener {
       this.#seeking = this.#open(meeting, standpoint);
     }
     this.#resting = false;
-    this.#again?.cancel();
+    this.#next.cancel();
     const step = this.#step;
     const arm = () => {
       this.#seeking?.arm(planned, vouched);
@@ -325,8 +321,8 @@ export class DirectSearch implements LinkListener {
     this.#found = { search: this.#search, result };
     this.#seeking = undefined;
     this.#resting = true;
-    this.#pause = FIRST_PAUSE;
-    this.#again?.cancel();
+    this.#next.hope();
+    this.#next.cancel();
     this.#bytes.start();
   }
 
@@ -347,26 +343,12 @@ export class DirectSearch implements LinkListener {
 
   /** To ask during a search would end it, and begin another one after a pause. */
   #askUnlessUnderWay(): void {
-    if (this.#resting) this.#ask();
+    if (this.#resting) this.#next.now();
   }
 
   /** The server decides when. */
   #ask(): void {
-    this.#again?.cancel();
     const { connection } = this.#options;
     if (connection.online) connection.signaling.punchAgain(this.#id, this.#search);
   }
-
-  #askLater(): void {
-    this.#again?.cancel();
-    this.#again = this.#options.connection.runtime.setTimer(this.#pause, () => this.#ask());
-    this.#pause = Math.min(2 * this.#pause, LAST_PAUSE);
-  }
-}
-
-/** A newer server may know strategies that we do not. Undefined where nothing is left. */
-function knownPart({ strategies, hard, tries }: FromServer<'p2p_step'>['plan']): PunchStep | undefined {
-  const isKnown = (word: string): word is Strategy => STRATEGIES.some((one) => one === word);
-  const [first, ...more] = strategies.filter(isKnown);
-  return first && { strategies: [first, ...more], tries, ...(hard && { hard }) };
 }
