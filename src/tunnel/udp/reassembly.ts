@@ -33,6 +33,8 @@ export class Reassembly {
   readonly #flows = new Map<number, Map<number, Partial>>();
   /** The oldest first. */
   readonly #byAge = new Set<Partial>();
+  /** For the next flow: most have one payload at a time, and a Map costs more than the rest. */
+  #spare: Map<number, Partial> | undefined;
   #incomplete = 0;
 
   constructor(limit: number = LIMIT) {
@@ -87,13 +89,24 @@ export class Reassembly {
 
   #begin(key: number, { packet, count }: Fragment, now: Instant): Partial {
     const partial: Partial = {
-      ...{ key, packet, count, expires: now + REASSEMBLY_TIMEOUT },
-      ...{ seen: [], missing: count, charged: 0 },
-      ...{ size: undefined, bytes: NOTHING, lastSize: 0 },
+      key,
+      packet,
+      count,
+      expires: now + REASSEMBLY_TIMEOUT,
+      seen: [],
+      missing: count,
+      charged: 0,
+      size: undefined,
+      bytes: NOTHING,
+      lastSize: 0,
     };
-    const packets = this.#flows.get(key);
-    if (packets === undefined) this.#flows.set(key, new Map([[packet, partial]]));
-    else packets.set(packet, partial);
+    let packets = this.#flows.get(key);
+    if (packets === undefined) {
+      packets = this.#spare ?? new Map();
+      this.#spare = undefined;
+      this.#flows.set(key, packets);
+    }
+    packets.set(packet, partial);
     this.#byAge.add(partial);
     return partial;
   }
@@ -121,7 +134,10 @@ export class Reassembly {
   #forget(partial: Partial): void {
     const packets = this.#flows.get(partial.key);
     packets?.delete(partial.packet);
-    if (packets?.size === 0) this.#flows.delete(partial.key);
+    if (packets?.size === 0) {
+      this.#flows.delete(partial.key);
+      this.#spare = packets;
+    }
     this.#byAge.delete(partial);
     this.#shares.remove(partial.key, partial.charged);
   }
