@@ -15,21 +15,12 @@ import type { EarlyListener } from './early-listener.ts';
 import { knownPart } from './known-step.ts';
 import type { LinkCarrier } from './link-carrier.ts';
 import type { Meeting } from './meeting.ts';
-import { NextSearch } from './next-search.ts';
+import { isPassing, NextSearch } from './next-search.ts';
 import { PeerTalk } from './peer-talk.ts';
 import { type Standpoint, sameNetwork } from './standpoint.ts';
 
 /** Searches a minute, in the long run, whatever the server wants: each may send a few thousand probes. */
 const SEARCHES_PER_MINUTE = 6;
-
-/** Reasons that may be others the next time, though neither network has changed. */
-const PASSING: ReadonlySet<string> = new Set(['exhausted', 'busy', 'unmeasured', 'unvouched']);
-
-/** What the server wants tried, and where it has seen the peer. */
-interface Order {
-  readonly planned: PunchStep;
-  readonly vouched: readonly string[];
-}
 
 export interface DirectSearchOptions {
   readonly connection: Connection;
@@ -155,7 +146,7 @@ export class DirectSearch implements LinkListener {
       if (this.#active !== undefined || refusal !== undefined) return;
       link.relayedBecause(reason);
       onRelay(reason);
-      if (this.#options.role === 'subscriber' && PASSING.has(reason)) this.#next.later();
+      if (this.#options.role === 'subscriber' && isPassing(reason)) this.#next.later();
     });
   }
 
