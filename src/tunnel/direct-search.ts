@@ -4,7 +4,6 @@ import { RateLimiter } from '../net/rate-limit.ts';
 import { type PunchKeys, punchKeys, type Role } from '../punch/keys.ts';
 import { ProbeBudget } from '../punch/probe-budget.ts';
 import type { Prediction } from '../punch/round.ts';
-import type { PunchStep } from '../punch/strategy.ts';
 import type { PunchResult } from '../signaling/client.ts';
 import type { FromServer } from '../signaling/messages.ts';
 import type { SealedMessage } from '../signaling/peer-message.ts';
@@ -12,7 +11,7 @@ import type { Connection, LinkListener } from './connection.ts';
 import { DirectBytes } from './direct-bytes.ts';
 import { DirectPath } from './direct-path.ts';
 import type { EarlyListener } from './early-listener.ts';
-import { knownPart } from './known-step.ts';
+import { knownPart, type Order } from './known-step.ts';
 import type { LinkCarrier } from './link-carrier.ts';
 import type { Meeting } from './meeting.ts';
 import { isPassing, NextSearch } from './next-search.ts';
@@ -155,7 +154,7 @@ export class DirectSearch implements LinkListener {
     const isWanted = this.#meeting !== undefined && this.#meeting.refusal === undefined;
     if (!isWanted) return;
     this.#talk?.tellAgain(this.#stood?.candidates ?? []);
-    if (this.#active === undefined && this.#resting) this.#next.now();
+    if (this.#active === undefined) this.#askUnlessUnderWay();
   }
 
   /** This client stands elsewhere, or knows more of where it stands. */
@@ -170,7 +169,7 @@ export class DirectSearch implements LinkListener {
     }
     if (before !== undefined && sameNetwork(before, standpoint)) return;
     this.#next.hope();
-    if (this.#resting && this.#active === undefined) this.#next.now();
+    if (this.#active === undefined) this.#askUnlessUnderWay();
   }
 
   #whenMet(notice: (meeting: Meeting) => void): void {

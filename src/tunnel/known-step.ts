@@ -2,6 +2,12 @@ import { STRATEGIES, type Strategy } from '../punch/strategies.ts';
 import type { PunchStep } from '../punch/strategy.ts';
 import type { FromServer } from '../signaling/messages.ts';
 
+/** What the server wants tried, and where it has seen the peer. */
+export interface Order {
+  readonly planned: PunchStep;
+  readonly vouched: readonly string[];
+}
+
 /** The part of a server's plan that we know: a newer server may know more strategies. Undefined where nothing is left. */
 export function knownPart({
   strategies,

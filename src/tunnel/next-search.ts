@@ -7,12 +7,6 @@ const LAST_PAUSE = 3_600_000;
 /** Reasons that may be others the next time, though neither network has changed. */
 const PASSING: ReadonlySet<string> = new Set(['exhausted', 'busy', 'unmeasured', 'unvouched']);
 
-/** What the server wants tried, and where it has seen the peer. */
-interface Order {
-  readonly planned: PunchStep;
-  readonly vouched: readonly string[];
-}
-
 /** Whether to search again can come to something else, after a search that ended for this reason. */
 export function isPassing(reason: string): boolean {
   return PASSING.has(reason);
