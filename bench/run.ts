@@ -4,10 +4,14 @@ import { echo } from './measurements/echo.ts';
 import { failover } from './measurements/failover.ts';
 import { idle } from './measurements/idle.ts';
 import { lossy } from './measurements/lossy.ts';
-import type { Measurement } from './measurements/measurement.ts';
+import type { Measurement, Options } from './measurements/measurement.ts';
+import { move } from './measurements/move.ts';
 import { open } from './measurements/open.ts';
+import { overhead } from './measurements/overhead.ts';
+import { play } from './measurements/play.ts';
 import { stalled } from './measurements/stalled.ts';
 import { throughput } from './measurements/throughput.ts';
+import { udp } from './measurements/udp.ts';
 import { Stage } from './processes/stage.ts';
 import type { Figure } from './report/figure.ts';
 import { printFigure, printLine } from './report/print.ts';
@@ -22,12 +26,16 @@ const measurements: Readonly<Record<string, Measurement>> = {
   direct,
   failover,
   lossy,
+  udp,
+  play,
+  move,
+  overhead,
 };
 
-/** `npm run bench -- [--quick] [name…]`: everything, or what is named. Fails only when something is broken. */
+/** `npm run bench -- [--quick] [--against REF] [name…]`: everything, or what is named. Fails only when something is broken. */
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { quick: { type: 'boolean', default: false } },
+    options: { quick: { type: 'boolean', default: false }, against: { type: 'string' } },
     allowPositionals: true,
   });
   const names = positionals.length > 0 ? positionals : Object.keys(measurements);
@@ -41,16 +49,16 @@ async function main(): Promise<void> {
     const measurement = measurements[name];
     if (measurement === undefined) continue;
     printLine(`${name}: ${measurement.title}`);
-    results[name] = await measure(measurement, values.quick);
+    results[name] = await measure(measurement, values.quick, { against: values.against });
   }
   printLine(`written to ${saveResults(began, values.quick, results)}`);
 }
 
-async function measure(measurement: Measurement, quick: boolean): Promise<Figure[]> {
+async function measure(measurement: Measurement, quick: boolean, options: Options): Promise<Figure[]> {
   const stage = new Stage();
   const figures: Figure[] = [];
   const finished = async () => {
-    for await (const figure of measurement.run(stage, quick)) {
+    for await (const figure of measurement.run(stage, quick, options)) {
       printFigure(figure);
       figures.push(figure);
     }

@@ -46,6 +46,14 @@ export const catalogue = {
     'A name has 1 to 64 characters of a-z, 0-9, dot, dash and underscore.',
   ),
   port_invalid: usage("'{port}' is not a valid port", 'A port is a whole number from 1 to 65535.'),
+  ports_invalid: usage(
+    "'{ports}' cannot be understood: {problem}",
+    'Write 27015, 27015/udp, 27015/tcp+udp or 27015-27020/udp, with commas between several; to reach a tunnel 8000, same or 0.',
+  ),
+  ports_mismatch: usage(
+    "the ports that '{name}' offers do not fit here: {problem}",
+    "Choose another port; 'same' takes those that are offered, and 0 any that are free.",
+  ),
   address_invalid: usage("'{address}' is not a valid address", 'Write it as host:port, ws://… or wss://….'),
   secret_missing: usage(
     'a P2P tunnel needs a secret',

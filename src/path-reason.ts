@@ -13,6 +13,7 @@ const REASONS: ReadonlyMap<string, string> = new Map(
     unmeasured: 'what one of the NATs does could not be measured',
     'udp-blocked': 'UDP is blocked on one side',
     'no-hairpin': 'both are behind one NAT that does not lead back to itself',
+    unvouched: 'the server cannot tell where one side is: its STUN did not hear from it',
     exhausted: 'everything was tried, nothing got through',
     busy: 'others at the same address were still searching',
     refused: 'one side does not take part',

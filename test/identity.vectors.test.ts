@@ -28,6 +28,8 @@ const vectors = z
       offer_mac: b64u,
       answer: utf8,
       answer_mac: b64u,
+      resuming_offer: utf8,
+      resuming_offer_mac: b64u,
     }),
   })
   .parse(JSON.parse(vectorsOfProtocol()));
@@ -85,6 +87,10 @@ it('makes and accepts the offer and the answer', () => {
     identity: identityOf(publisher.seed),
     mode: 'auto',
     capabilities: [],
+    ports: [
+      { port: 25565, protocol: 'tcp+udp' },
+      { port: 27015, count: 6, protocol: 'udp' },
+    ],
     offer,
   });
   expect(answered.answer.toString()).toBe(sent.answer.toString());
@@ -92,4 +98,15 @@ it('makes and accepts the offer and the answer', () => {
 
   const answer = verifyAnswer({ ...common, offer: sent.offer, answer: sent.answer, mac: sent.answer_mac });
   expect(answer.fingerprint).toEqual(publisher.fingerprint);
+});
+
+it('makes and accepts an offer to carry a link on', () => {
+  const { K_peer, link, subscriber, resuming_offer, resuming_offer_mac } = vectors.link;
+  const common = { peerKey: K_peer, link, name: 'my-game' };
+  const own = { ...common, ...subscriber, identity: identityOf(subscriber.seed) };
+  const resumes = Buffer.alloc(16, 0x77);
+  const made = createOffer({ ...own, mode: 'auto', capabilities: [], keyId: 0, resumes });
+  expect(made.offer.toString()).toBe(resuming_offer.toString());
+  expect(made.mac).toEqual(resuming_offer_mac);
+  expect(verifyOffer({ ...common, offer: resuming_offer, mac: resuming_offer_mac }).resumes).toEqual(resumes);
 });

@@ -17,11 +17,11 @@ export interface Carried {
 
 const MIB = 1024 * 1024;
 /** Until the windows of a connection have grown. */
-const WARM_UP = 500;
+export const WARM_UP = 500;
 /** Until its first byte. */
 const PATIENCE = 20_000;
 /** Until what was on the way when the connections were reset is gone, so that the next one has the machine to itself. */
-const SETTLE = 200;
+export const SETTLE = 200;
 
 /** Some connections through a path, for `duration` milliseconds after they have warmed up. */
 export async function carry(
@@ -49,7 +49,7 @@ function placeOf({ host = '127.0.0.1', port }: Path): Place {
 }
 
 /** Waits until something has come through: not every path is there as soon as it is asked for. */
-async function flowing(load: Load, { name }: Path, before: readonly Reading[]): Promise<void> {
+export async function flowing(load: Load, { name }: Path, before: readonly Reading[]): Promise<void> {
   const deadline = performance.now() + PATIENCE;
   while (bytesOf(await received(load)) === bytesOf(before)) {
     if (performance.now() > deadline) throw new Error(`nothing came through ${name}`);
@@ -58,11 +58,11 @@ async function flowing(load: Load, { name }: Path, before: readonly Reading[]): 
 }
 
 /** What has arrived at the client and at the service. */
-function received(load: Load): Promise<Reading[]> {
+export function received(load: Load): Promise<Reading[]> {
   return Promise.all([load.client.call('received'), load.service.call('received')]);
 }
 
-function bytesOf(readings: readonly Reading[]): number {
+export function bytesOf(readings: readonly Reading[]): number {
   return total(readings.map(({ bytes }) => bytes));
 }
 

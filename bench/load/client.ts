@@ -4,12 +4,15 @@ import type { Socket } from 'node:net';
 import { answer } from '../processes/rpc.ts';
 import { echo, openConnection, type Place } from './echo.ts';
 import { Meter, offer } from './flow.ts';
+import { type Gap, GapRecorder } from './gaps.ts';
 import { type Mode, OFFERED_TO_STALLED, READ_BEFORE_STALL } from './mode.ts';
 
 // The application in front of the tunnel. All times are in milliseconds.
 
 export interface Transfer extends Place {
   readonly mode: Exclude<Mode, 'echo'>;
+  /** Whether its gaps are wanted. */
+  readonly watch?: boolean;
 }
 
 export interface Repetition extends Place {
@@ -17,26 +20,36 @@ export interface Repetition extends Place {
 }
 
 const BETWEEN_ATTEMPTS = 10;
+/** Modes in which everything that arrives is read. */
+const COUNTED: ReadonlySet<Mode> = new Set(['down', 'both', 'paced down', 'slow down']);
 
 const meter = new Meter();
 const transfers = new Map<number, Socket>();
+const recorders = new Map<number, GapRecorder>();
 let lastTransfer = 0;
 
 /** Starts to move bytes; what it returns can be stopped. */
-function start({ mode, ...place }: Transfer): number {
+function start({ mode, watch = false, ...place }: Transfer): number {
   const socket = openConnection(place, mode);
-  if (mode === 'down' || mode === 'both') meter.count(socket);
+  if (COUNTED.has(mode)) meter.count(socket);
   if (mode === 'up' || mode === 'both') offer(socket);
   if (mode === 'stalled down') meter.count(socket, READ_BEFORE_STALL);
   if (mode === 'stalled up') offer(socket, OFFERED_TO_STALLED);
   lastTransfer += 1;
   transfers.set(lastTransfer, socket);
+  if (watch) recorders.set(lastTransfer, new GapRecorder(socket));
   return lastTransfer;
+}
+
+/** The gaps of a transfer that was not stopped yet. */
+function gaps(transfer: number): readonly Gap[] {
+  return recorders.get(transfer)?.gaps ?? [];
 }
 
 async function stop(transfer: number): Promise<void> {
   const socket = transfers.get(transfer);
   transfers.delete(transfer);
+  recorders.delete(transfer);
   if (socket === undefined || socket.closed) throw new Error('a transfer ended by itself');
   socket.resetAndDestroy();
   await once(socket, 'close');
@@ -126,6 +139,7 @@ async function burst({ count, ...place }: Repetition): Promise<number> {
 const handlers = {
   start,
   stop,
+  gaps,
   roundTrips,
   datagrams,
   openings,

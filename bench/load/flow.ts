@@ -40,3 +40,26 @@ export function offer(socket: Socket, bytes = Number.POSITIVE_INFINITY): void {
   socket.on('drain', pump);
   pump();
 }
+
+/** Between two writes of one who is paced, in milliseconds. */
+const TICK = 2;
+/** As much as may be made up for after a pause, in milliseconds. */
+const MOST_LATE = 100;
+
+/** Writes at a steady rate, in bytes per second, as long as the socket takes it. */
+export function pace(socket: Socket, rate: number): void {
+  let last = performance.now();
+  let due = 0;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    due += (Math.min(now - last, MOST_LATE) * rate) / 1000;
+    last = now;
+    if (socket.writableNeedDrain) due = 0;
+    while (due >= 1) {
+      const block = BLOCK.subarray(0, due);
+      due -= block.length;
+      socket.write(block);
+    }
+  }, TICK);
+  socket.once('close', () => clearInterval(timer));
+}

@@ -1,8 +1,8 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { answer } from '../processes/rpc.ts';
 import type { Place } from './echo.ts';
-import { Meter, offer } from './flow.ts';
-import { MODES, type Mode, OFFERED_TO_STALLED, READ_BEFORE_STALL } from './mode.ts';
+import { Meter, offer, pace } from './flow.ts';
+import { MODES, type Mode, OFFERED_TO_STALLED, PACE, READ_BEFORE_STALL, SLOW_PACE } from './mode.ts';
 
 // The service behind the tunnel: source, sink and echo.
 
@@ -28,6 +28,12 @@ function serve(socket: Socket, mode: Mode): void {
       break;
     case 'stalled up':
       meter.count(socket, READ_BEFORE_STALL);
+      break;
+    case 'paced down':
+      pace(socket, PACE);
+      break;
+    case 'slow down':
+      pace(socket, SLOW_PACE);
   }
 }
 

@@ -1,15 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Laboratory } from '../../test/lab/laboratory.ts';
-import {
-  SERVICE_PORT,
-  startPublisher,
-  startServer,
-  startSubscriber,
-} from '../../test/lab/services/underpass.ts';
+import { SERVICE_PORT } from '../../test/lab/services/underpass.ts';
 import { obstacle } from '../../test/lab/system/capability.ts';
-import { type LabProcess, wholeLines } from '../../test/lab/system/lab-process.ts';
 import { carry } from '../load/carry.ts';
 import { startLoad } from '../load/load.ts';
+import { startLabTunnel } from '../processes/lab-tunnel.ts';
 import type { Path } from '../processes/path.ts';
 import { atLeast } from '../report/figure.ts';
 import { printLine } from '../report/print.ts';
@@ -39,7 +34,7 @@ export const lossy: Measurement = {
         at: { host: '0.0.0.0', port: SERVICE_PORT },
       });
       const tcp = { name: 'TCP', host: lab.site('b').hostAddress, port: SERVICE_PORT, participants: [] };
-      const tunnel = await startTunnel(lab);
+      const tunnel = await startLabTunnel(lab, 'direct');
       const [kernel = Number.NaN, ours = Number.NaN] = await speeds([tcp, tunnel]);
       yield {
         what: `down, beside TCP (${congestionControl()})`,
@@ -72,26 +67,3 @@ function congestionControl(): string {
 }
 
 const only = (value: number) => ({ median: value, least: value, most: value });
-
-/** The real programs, and a direct path between them. */
-async function startTunnel(lab: Laboratory): Promise<Path> {
-  await startServer(lab);
-  const options = { flags: ['--mode', 'direct'] };
-  await startPublisher(lab, 'b', options);
-  const subscriber = startSubscriber(lab, 'a', options);
-  await told(subscriber, ({ event, kind }) => event === 'path' && kind === 'direct');
-  const { listen } = await told(subscriber, ({ event }) => event === 'ready');
-  const port = Number(String(listen).split(':').at(-1));
-  return { name: 'direct', port, participants: [{ role: 'subscriber', pid: subscriber.pid }] };
-}
-
-type Told = Readonly<Record<string, unknown>>;
-
-/** The first event of a program for which this holds. */
-function told(program: LabProcess, holds: (event: Told) => boolean): Promise<Told> {
-  return program.output((stdout) =>
-    wholeLines(stdout)
-      .map((line): Told => JSON.parse(line))
-      .find(holds),
-  );
-}

@@ -5,7 +5,6 @@ import type { MemoryProbe } from './memory-probe.ts';
 import { Worker } from './rpc.ts';
 import type { Stage } from './stage.ts';
 
-const MAIN = join(import.meta.dirname, '..', '..', '..', '..', 'dist', 'cli', 'main.js');
 const PROBE = join(import.meta.dirname, 'memory-probe.js');
 
 export const SECRET = 'the secret of the bench, long enough';
@@ -30,7 +29,7 @@ export interface Program {
 export async function startProgram(stage: Stage, ...argv: readonly string[]): Promise<Program> {
   const home = stage.folder();
   const child = stage.spawn(
-    ['--expose-gc', '--import', PROBE, MAIN, ...argv, '--json', '--log-level', 'error'],
+    ['--expose-gc', '--import', PROBE, stage.program, ...argv, '--json', '--log-level', 'error'],
     { HOME: home, UNDERPASS_SECRET: SECRET },
   );
   const probe = new Worker<MemoryProbe>(child);

@@ -1,6 +1,6 @@
 import { type Program, startProgram } from './program.ts';
 import type { Stage } from './stage.ts';
-import { startTunnel, type Tunnel } from './tunnel.ts';
+import { type Service, startTunnel, type Tunnel } from './tunnel.ts';
 
 /** How the clients reach the server. */
 export const SCHEMES = ['ws', 'wss'] as const;
@@ -16,8 +16,8 @@ export function startServer(stage: Stage, scheme: Scheme, ...argv: readonly stri
   return startProgram(stage, 'server', ...listen, '--no-stun', '--no-direct', ...argv);
 }
 
-/** A server, a publisher of the service on `servicePort`, and a subscriber; the link is up. */
-export async function startRelay(stage: Stage, scheme: Scheme, servicePort: number): Promise<Relay> {
+/** A server, a publisher of a service, and a subscriber; the link is up. */
+export async function startRelay(stage: Stage, scheme: Scheme, service: Service): Promise<Relay> {
   const server = await startServer(stage, scheme);
-  return { ...(await startTunnel(stage, `over ${scheme}`, server, servicePort)), scheme };
+  return { ...(await startTunnel(stage, `over ${scheme}`, server, service)), scheme };
 }

@@ -7,6 +7,9 @@ import { createNamespaces, inside, removeNamespaces } from '../../test/lab/syste
 import { newPrefix } from '../../test/lab/system/owner.ts';
 import { type Handlers, Worker } from './rpc.ts';
 
+/** The program, as `npm run build` leaves it. */
+const PROGRAM = join(import.meta.dirname, '..', '..', '..', '..', 'dist', 'cli', 'main.js');
+
 /** What one measurement runs on: its processes, which end with it, and a folder, which goes with it. */
 export class Stage {
   /** Rejects when a process has ended by itself: whatever is being measured is worth nothing then. */
@@ -18,6 +21,7 @@ export class Stage {
   #folders = 0;
   /** Where processes are started, and which of them is this one's. */
   #namespace: string | undefined;
+  #program = PROGRAM;
   #ownNamespace: string | undefined;
 
   constructor() {
@@ -35,6 +39,16 @@ export class Stage {
     const folder = join(this.#folder, String(this.#folders));
     mkdirSync(folder);
     return folder;
+  }
+
+  /** The file of the program that `startProgram` starts. */
+  get program(): string {
+    return this.#program;
+  }
+
+  /** Programs that are started from now on are of another build. */
+  use(program = PROGRAM): void {
+    this.#program = program;
   }
 
   /** Everything that is started from now on is in this network namespace. */

@@ -2,20 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { createLinkCertificate } from '../../src/certificate.ts';
-import { loadQuiche, type Quiche, type QuicheConnection } from '../../src/quic/binding.ts';
-import { createConfig, PACKET_SIZE } from '../../src/quic/config.ts';
+import type { QuicheConnection } from '../../src/quic/binding.ts';
 import { answer } from '../processes/rpc.ts';
+import { bind, configured, HERE, HOST, PacketSender, THERE } from './quic-end.ts';
 
 // A bare proxy over QUIC: TCP connections become streams of one connection, and at the other end TCP connections again. It uses
 // quiche as our carrier does, with the same configuration, and does nothing that two ends which trust each other do not need.
 
-const HOST = '127.0.0.1';
-const HERE = { host: HOST, port: 1 };
-const THERE = { host: HOST, port: 2 };
-const SLAB_SIZE = 64 * 1024;
 const READ_SIZE = 64 * 1024;
-const RECEIVE_BUFFER = 2 * 1024 * 1024;
 const STREAM_STEP = 4;
 const NOTHING = Buffer.alloc(0);
 /** Carries FIN. quiche (0.18) may forget to send one that has no byte to go with. */
@@ -32,14 +26,11 @@ interface Joint {
 }
 
 class QuicProxy {
-  readonly #udp: UdpSocket;
-  readonly #peerPort: number;
+  readonly #packets: PacketSender;
   readonly #native: QuicheConnection;
   readonly #joints = new Map<number, Joint>();
   readonly #dial: (() => Socket) | undefined;
   readonly #into = Buffer.allocUnsafeSlow(READ_SIZE);
-  #slab = Buffer.allocUnsafeSlow(SLAB_SIZE);
-  #used = 0;
   #turn: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
   #nextId = 0;
@@ -48,8 +39,7 @@ class QuicProxy {
   /** @param dial connects to the service, on the side that has one */
   constructor(native: QuicheConnection, udp: UdpSocket, peerPort: number, dial?: () => Socket) {
     this.#native = native;
-    this.#udp = udp;
-    this.#peerPort = peerPort;
+    this.#packets = new PacketSender(native, udp, peerPort);
     this.#dial = dial;
     udp.on('message', (packet) => {
       native.recv(packet, { from: THERE, to: HERE });
@@ -94,7 +84,7 @@ class QuicProxy {
     if (native.isClosed()) throw new Error('the bare QUIC connection is gone');
     for (const id of native.readable()) this.#read(id);
     for (const [id, joint] of this.#joints) this.#write(id, joint);
-    while (this.#sendPacket());
+    this.#packets.send();
     clearTimeout(this.#timer);
     const timeout = native.timeout();
     if (timeout !== null) {
@@ -129,18 +119,6 @@ class QuicProxy {
       joint.finished = this.#native.streamSend(id, LAST, true) === LAST.length;
     }
   }
-
-  #sendPacket(): boolean {
-    if (SLAB_SIZE - this.#used < PACKET_SIZE) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB_SIZE);
-      this.#used = 0;
-    }
-    const sent = this.#native.send(this.#slab.subarray(this.#used, this.#used + PACKET_SIZE));
-    if (sent === null) return false;
-    this.#udp.send(this.#slab, this.#used, sent[0], this.#peerPort, HOST);
-    this.#used += sent[0];
-    return true;
-  }
 }
 
 const udp = createSocket({
@@ -148,25 +126,9 @@ const udp = createSocket({
   lookup: (address, _options, callback) => callback(null, address, 4),
 });
 
-async function configured(role: 'subscriber' | 'publisher') {
-  const support = await loadQuiche();
-  if (!support.available) throw new Error(support.problem);
-  const { quiche }: { quiche: Quiche } = support;
-  const certificate = await createLinkCertificate();
-  return {
-    quiche,
-    config: createConfig(quiche, { role, certificate, maxStreams: 1024, idleTimeout: 60_000 }),
-  };
-}
-
 const handlers = {
   /** Returns the port that the other proxy sends to. */
-  bind: async () => {
-    await new Promise<void>((resolve) => udp.bind({ address: HOST }, resolve));
-    // As ours: otherwise a fifth of what is sent is lost on loopback, and sent again.
-    udp.setRecvBufferSize(RECEIVE_BUFFER);
-    return udp.address().port;
-  },
+  bind: () => bind(udp),
   /** Waits for the other proxy; its streams go on to the service. */
   publish: async ({ peerPort, servicePort }: { peerPort: number; servicePort: number }) => {
     const { quiche, config } = await configured('publisher');

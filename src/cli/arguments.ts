@@ -51,7 +51,11 @@ function define(commands: Commands, done: (code: number) => void, stdout: Output
   program
     .command('p2p')
     .description('publish a local service, or reach a published one')
-    .argument('<port>', 'with --name the port of your service; with --target the port to open here (0: any)')
+    .argument(
+      '<ports>',
+      'with --name those of your service: 27015, 27015/udp, 27015-27020/tcp+udp, several with commas; ' +
+        'with --target the one to open here for the first of them, same for the same ones, or 0 for any',
+    )
     .option('--name <name>', 'publish the service under this name')
     .option('--target <name>', 'reach the service published under this name')
     .option('--secret <secret>', 'what both sides know; environment UNDERPASS_SECRET')
@@ -71,8 +75,18 @@ function define(commands: Commands, done: (code: number) => void, stdout: Output
     .option('--stun <host:port>', 'ask this STUN server, too; may be repeated', collect)
     .option('--no-port-mapping', 'do not ask the router to forward a port')
     .option('--no-lan-addresses', "tell friends no addresses of this machine's own network")
+    .addOption(
+      new Option(
+        '--proxy-protocol <version>',
+        'with --name: tell your service who connects, by the PROXY protocol',
+      ).choices(['v2']),
+    )
+    .option('--allow <key>', 'with --name: admit only the friend with this key; may be repeated', collect)
+    .option('--deny <key>', 'with --name: refuse the friend with this key; may be repeated', collect)
+    .option('--grace <seconds>', 'how long connections wait for another path, 0 to 3600 (default: 60)')
+    .option('--udp-idle <seconds>', 'how long a UDP flow lives after its last packet (default: 60)')
     .option('--no-reconnect', 'end with the first error')
-    .action(async (port: string, flags: P2pFlags) => done(await commands.p2p(port, flags)));
+    .action(async (ports: string, flags: P2pFlags) => done(await commands.p2p(ports, flags)));
 
   program
     .command('start')

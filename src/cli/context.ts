@@ -18,6 +18,14 @@ export interface Signals {
   onHangup(callback: () => void): void;
 }
 
+/** What is typed, or written by another program. */
+export interface Input {
+  /** Whether a person is at the other end. */
+  readonly isTerminal: boolean;
+  /** Calls back with each line from now on. It does not keep the program alive. */
+  onLine(callback: (line: string) => void): void;
+}
+
 /** The parts of a client that commands use. */
 export type ClientApi = Pick<Client, 'publish' | 'subscribe' | 'close'>;
 
@@ -27,6 +35,7 @@ export interface Context {
   readonly homeDirectory: string;
   readonly stdout: Output;
   readonly stderr: Output;
+  readonly input: Input;
   readonly signals: Signals;
   now(): Date;
   createLogger: typeof createLogger;

@@ -36,6 +36,11 @@ export interface P2pFlags extends CommonFlags {
   readonly portMapping: boolean;
   /** False after `--no-lan-addresses`. */
   readonly lanAddresses: boolean;
+  readonly proxyProtocol?: 'v2';
+  readonly allow?: readonly string[];
+  readonly deny?: readonly string[];
+  readonly grace?: string;
+  readonly udpIdle?: string;
 }
 
 export interface StartFlags extends CommonFlags {
@@ -58,7 +63,7 @@ export type DemoFlags = CommonFlags;
 /** What the program can be told to do. Each resolves with the exit code, or throws an UnderpassError. */
 export interface Commands {
   server(flags: ServerFlags): Promise<number>;
-  p2p(port: string, flags: P2pFlags): Promise<number>;
+  p2p(ports: string, flags: P2pFlags): Promise<number>;
   start(flags: StartFlags): Promise<number>;
   nat(flags: NatFlags): Promise<number>;
   demo(port: string | undefined, flags: DemoFlags): Promise<number>;

@@ -15,6 +15,8 @@ import { encodeStun } from './stun.ts';
 export interface NamedServer {
   readonly name: string;
   readonly endpoints: readonly Endpoint[];
+  /** What it gave this client to show to it; nobody else is shown it. */
+  readonly voucher?: Buffer | undefined;
 }
 
 export interface MeasureOptions {

@@ -5,7 +5,8 @@ import { BehaviourTests } from './behaviour-tests.ts';
 import { Ipv6Test } from './ipv6-test.ts';
 import type { ProbeSocket, Reference } from './prober.ts';
 import type { ServerReport } from './report.ts';
-import { FRESH_SOCKETS, Sampler } from './sampler.ts';
+import { FRESH_SOCKETS, type SampledServer, Sampler } from './sampler.ts';
+import type { SourceClaim } from './source-proofs.ts';
 import { contradictedServers, judge, type Verdict } from './verdict.ts';
 import { type SocketOutput, Workbench } from './workbench.ts';
 
@@ -25,8 +26,8 @@ const MOST_COLLISIONS = 3;
 const COLLISION_TIME = 500;
 
 export interface DiscoveryOptions {
-  /** The endpoints that are known of each STUN server, in the order of trust. */
-  readonly servers: readonly { readonly endpoints: readonly Endpoint[] }[];
+  /** In the order of trust. */
+  readonly servers: readonly SampledServer[];
   readonly localAddresses: readonly string[];
   /** The one of them that leads to the servers. */
   readonly localAddress: string | undefined;
@@ -59,7 +60,7 @@ export class Discovery implements Machine<DiscoveryOutput> {
     this.#options = options;
     this.#bench = new Workbench(options.randomBytes);
     const servers = options.servers.map(({ endpoints }) => endpoints);
-    this.#sampler = new Sampler(this.#bench, servers, () => this.#considerMapping());
+    this.#sampler = new Sampler(this.#bench, options.servers, () => this.#considerMapping());
     this.#ipv6 = new Ipv6Test(this.#bench, servers, () => this.#considerEarly());
   }
 
@@ -86,6 +87,11 @@ export class Discovery implements Machine<DiscoveryOutput> {
   /** The global address that a server saw us come from over IPv6. */
   get ipv6(): string | undefined {
     return this.#ipv6.address;
+  }
+
+  /** What a server that was shown its voucher has said of our address. */
+  get claim(): SourceClaim | undefined {
+    return this.#sampler.claim;
   }
 
   /** How each server fared, in their order. */

@@ -10,11 +10,12 @@ export function findingsOf(
   localAddress: string | undefined,
   elapsed: number,
 ): Findings {
-  const { verdict, mappedAfter, ipv6 = null } = discovery;
+  const { verdict, mappedAfter, ipv6 = null, claim } = discovery;
   const { reflexive } = verdict;
   const isPublic = reflexive !== undefined && scopeOf(reflexive.address) === 'global';
   return {
     ...verdict,
+    claim,
     public_address: isPublic ? reflexive.address : null,
     local_address: localAddress ?? null,
     ipv6,

@@ -3,6 +3,7 @@ import type { Endpoint } from '../net/endpoint.ts';
 import type { Runtime } from '../net/runtime.ts';
 import type { DatagramSocket } from '../net/udp-socket.ts';
 import { MappingKeeper } from './mapping-keeper.ts';
+import type { SourceClaim } from './source-proofs.ts';
 
 export interface KeepMappingOptions {
   /** A share of the socket, whose STUN packets come here; it stays its owner's to close. */
@@ -16,11 +17,20 @@ export interface KeepMappingOptions {
   readonly onMoved: (reflexive: Endpoint) => void;
   /** Nothing has answered for about a minute, or for another one. */
   readonly onSilent: () => void;
+  /** What came of `vouch`, half a second later at most. */
+  readonly onVouched: (claim: SourceClaim | undefined) => void;
+}
+
+/** Somebody who keeps a mapping alive. */
+export interface KeptMapping {
+  /** Asks the server to vouch for our address. It must be the one that gave us this. */
+  vouch(voucher: Buffer): void;
+  stop(): void;
 }
 
 /** Keeps the mapping of a socket at a STUN server alive, and tells what becomes of it, until it is stopped. */
-export function keepMapping(options: KeepMappingOptions): { stop(): void } {
-  const { socket, server, reflexive, runtime, onMoved, onSilent } = options;
+export function keepMapping(options: KeepMappingOptions): KeptMapping {
+  const { socket, server, reflexive, runtime, onMoved, onSilent, onVouched } = options;
   const keeper = new MappingKeeper({ server, reflexive, randomBytes: (size) => runtime.randomBytes(size) });
   const driver = new Driver(keeper, runtime, (output) => {
     switch (output.type) {
@@ -33,6 +43,9 @@ export function keepMapping(options: KeepMappingOptions): { stop(): void } {
       case 'silent':
         onSilent();
         break;
+      case 'vouched':
+        onVouched(output.claim);
+        break;
     }
   });
   socket.onPacket('stun', (bytes, from) => {
@@ -42,6 +55,10 @@ export function keepMapping(options: KeepMappingOptions): { stop(): void } {
   keeper.start(runtime.now());
   driver.pump();
   return {
+    vouch(voucher) {
+      keeper.vouch(voucher, runtime.now());
+      driver.pump();
+    },
     stop() {
       driver.stop();
       socket.onPacket('stun', undefined);

@@ -1,7 +1,9 @@
 import type { Instant, Machine } from '../machine.ts';
 import { type Endpoint, sameEndpoint } from '../net/endpoint.ts';
+import type { SourceClaim } from './source-proofs.ts';
 import { mappedAddress } from './stun-address.ts';
 import { type StunAnswer, Transactions } from './transactions.ts';
+import { claimOf, vouchingAttributes } from './vouching.ts';
 
 /** Between two requests, in milliseconds: a NAT may forget what was quiet for 30 s. Not always the same, so that clients spread out. */
 const INTERVAL = 20_000;
@@ -9,6 +11,9 @@ const MORE_AT_MOST = 5000;
 
 /** How long one is answered, sent four times, in milliseconds. */
 const PATIENCE = 3000;
+
+/** How long a server may take to vouch for us, in milliseconds: somebody waits for it. */
+const VOUCHING = 500;
 
 /** So many requests in a row without an answer are no chance. */
 const SILENT_AFTER = 3;
@@ -30,7 +35,9 @@ export type MappingKeeperOutput =
   /** The mapping is another one: the NAT has forgotten the old one, or the network is another. Once for each change. */
   | { readonly type: 'moved'; readonly reflexive: Endpoint }
   /** Nothing has answered for about a minute. Said again when that goes on for as long. */
-  | { readonly type: 'silent' };
+  | { readonly type: 'silent' }
+  /** What the server says of our address, or that it has said nothing in time: once for each `vouch`. */
+  | { readonly type: 'vouched'; readonly claim: SourceClaim | undefined };
 
 /** Keeps a socket's mapping at a STUN server alive with a Binding request (RFC 8489) every 20 to 25 s, and watches it. */
 export class MappingKeeper implements Machine<MappingKeeperOutput> {
@@ -50,6 +57,15 @@ export class MappingKeeper implements Machine<MappingKeeperOutput> {
   /** The mapping has been used just now. */
   start(now: Instant): void {
     this.#nextAt = now + this.#pause();
+  }
+
+  /** Asks the server to vouch for our address. */
+  vouch(voucher: Buffer, now: Instant): void {
+    const attributes = vouchingAttributes(voucher);
+    const request = { socket: SOCKET, to: this.#options.server, deadline: now + VOUCHING, attributes };
+    const settle = (answer: StunAnswer | undefined) =>
+      this.#events.push({ type: 'vouched', claim: claimOf(voucher, answer) });
+    this.#transactions.start(request, settle, now);
   }
 
   /** A datagram arrived, which may be somebody else's. */

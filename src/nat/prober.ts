@@ -25,6 +25,8 @@ export interface Question {
   readonly to: Endpoint;
   /** Asks for an answer from elsewhere (CHANGE-REQUEST, RFC 5780 section 7.2), and from where it is to come. */
   readonly from?: Endpoint | undefined;
+  /** Shown to a server that gave it to us, which then vouches for the address that it sees. */
+  readonly voucher?: Buffer | undefined;
   /** How long to wait for it, in milliseconds; without it, as long as there is time. */
   readonly patience?: number;
 }

@@ -1,6 +1,7 @@
 import type { Endpoint } from '../net/endpoint.ts';
 import { scopeOf } from '../net/ip.ts';
 import type { NatBehaviour, NatType, NatVerdict } from './behaviour.ts';
+import type { SourceClaim } from './source-proofs.ts';
 
 /** How the router was persuaded to forward a port. */
 export type PortMappingProtocol = 'pcp' | 'nat-pmp' | 'upnp';
@@ -65,6 +66,8 @@ export interface NatReport extends NatBehaviour {
 export interface Findings extends Omit<NatReport, `port_mapping${string}`> {
   /** The measured socket as the most trusted server saw it. */
   readonly reflexive: Endpoint | undefined;
+  /** What our own server says of our address, where it vouches for any. */
+  readonly claim?: SourceClaim | undefined;
 }
 
 /**
@@ -72,7 +75,7 @@ export interface Findings extends Omit<NatReport, `port_mapping${string}`> {
  * from, has another NAT in front of it.
  */
 export function reportOf(
-  { reflexive: _, ...findings }: Findings,
+  { reflexive: _, claim: __, ...findings }: Findings,
   answer: RouterAnswer | undefined,
 ): NatReport {
   const { mapping = null, refusal = null } = answer ?? {};

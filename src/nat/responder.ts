@@ -2,6 +2,7 @@ import type { Instant } from '../machine.ts';
 import { type Endpoint, sameEndpoint } from '../net/endpoint.ts';
 import { scopeOf } from '../net/ip.ts';
 import { SourceLimit } from './source-limit.ts';
+import { type SourceProofs, VOUCHER_SIZE } from './source-proofs.ts';
 import {
   ATTRIBUTE,
   BINDING,
@@ -44,9 +45,12 @@ type Attribute = readonly [type: number, value: Buffer];
 export class Responder {
   readonly #places: Places;
   readonly #limit = new SourceLimit();
+  readonly #proofs: SourceProofs | undefined;
 
-  constructor(places: Places) {
+  /** @param proofs for those who show a voucher */
+  constructor(places: Places, proofs?: SourceProofs) {
     this.#places = places;
+    this.#proofs = proofs;
   }
 
   /** What to send back, and from where; undefined for what deserves no answer. */
@@ -60,8 +64,9 @@ export class Responder {
     const change = changeRequest(request);
     const other = this.#other(at);
     if (wantsChange && (change === undefined || other === undefined)) unknown.push(ATTRIBUTE.changeRequest);
-    // A request for an answer from elsewhere is easily forged, and must not be worth it.
-    const most = wantsChange ? bytes.length : Number.POSITIVE_INFINITY;
+    const proof = this.#proofFor(request, from, now);
+    // Requests are easily forged: an answer from elsewhere, or with more in it than usual, must not be worth it.
+    const most = wantsChange || proof ? bytes.length : Number.POSITIVE_INFINITY;
     if (unknown.length > 0) {
       const refused = encodeWithin(most, 'error', request, refusals(unknown));
       return refused && { ...at, bytes: refused };
@@ -70,19 +75,33 @@ export class Responder {
       address: change?.address && other ? other.address : at.address,
       port: change?.port && other ? other.port : at.port,
     };
-    const answer = encodeWithin(most, 'success', request, this.#successes(request, from, at, place));
+    const answer = encodeWithin(most, 'success', request, this.#successes(request, from, at, place, proof));
     return answer && { ...place, bytes: answer };
   }
 
   /** With all that can be said, and with the least. */
-  #successes({ transactionId }: StunMessage, from: Endpoint, at: Place, place: Place): Attribute[][] {
+  #successes(
+    { transactionId }: StunMessage,
+    from: Endpoint,
+    at: Place,
+    place: Place,
+    proof: Attribute | undefined,
+  ): Attribute[][] {
     const origin = this.#endpoint(place);
     const other = this.#endpoint(this.#other(at));
     const mapped: Attribute = [ATTRIBUTE.xorMappedAddress, encodeXorAddress(from, transactionId)];
     const more: Attribute[] = [];
     if (origin) more.push([ATTRIBUTE.responseOrigin, encodeAddress(origin)]);
     if (other) more.push([ATTRIBUTE.otherAddress, encodeAddress(other)]);
-    return [[mapped, ...more], [mapped]];
+    const vouched = proof ? [mapped, proof] : [mapped];
+    return [[...vouched, ...more], vouched, [mapped]];
+  }
+
+  /** Says that whoever reads it has shown this voucher, and receives what is sent to the address that it came from. */
+  #proofFor({ attributes }: StunMessage, { address }: Endpoint, now: Instant): Attribute | undefined {
+    const voucher = attributes.get(ATTRIBUTE.voucher);
+    if (voucher?.length !== VOUCHER_SIZE || this.#proofs === undefined) return undefined;
+    return [ATTRIBUTE.proof, this.#proofs.prove(voucher, address, now)];
   }
 
   /**

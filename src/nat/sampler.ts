@@ -2,14 +2,23 @@ import { type Endpoint, familyOf, LOWEST_PORT, sameEndpoint } from '../net/endpo
 import { scopeOf } from '../net/ip.ts';
 import type { Sample } from './observations.ts';
 import type { Prober, ProbeSocket, Reference } from './prober.ts';
+import type { SourceClaim } from './source-proofs.ts';
 import { mappedAddress, otherAddress } from './stun-address.ts';
 import type { StunAnswer } from './transactions.ts';
 import { contradictedServers } from './verdict.ts';
+import { claimOf } from './vouching.ts';
 
 /** Fresh sockets beside the main one, to see how ports are chosen. */
 export const FRESH_SOCKETS = 4;
 
 type Seen = Omit<Sample, 'main'> & { readonly socket: ProbeSocket };
+
+/** A server that can be asked: the endpoints that are known of it. */
+export interface SampledServer {
+  readonly endpoints: readonly Endpoint[];
+  /** What it gave us to show to it. */
+  readonly voucher?: Buffer | undefined;
+}
 
 interface Target {
   readonly server: number;
@@ -22,6 +31,7 @@ export class Sampler {
   readonly #onSample: () => void;
   /** What is known of each server's IPv4 endpoints; an answer may name more. */
   readonly #endpoints: Endpoint[][];
+  readonly #vouchers: readonly (Buffer | undefined)[];
   readonly #rtts: (number | undefined)[] = [];
   readonly #seen: Seen[] = [];
   /** Asked for in the current burst, and not heard. */
@@ -31,12 +41,14 @@ export class Sampler {
   #before: ProbeSocket | undefined;
   #burst = 0;
   #order = 0;
+  #claim: SourceClaim | undefined;
 
-  /** `servers`: the endpoints of each, in the order of trust. `onSample` is called after each answer. */
-  constructor(prober: Prober, servers: readonly (readonly Endpoint[])[], onSample: () => void) {
+  /** `servers`: in the order of trust. `onSample` is called after each answer. */
+  constructor(prober: Prober, servers: readonly SampledServer[], onSample: () => void) {
     this.#prober = prober;
     this.#onSample = onSample;
-    this.#endpoints = servers.map((endpoints) => endpoints.filter((one) => familyOf(one) === 4));
+    this.#endpoints = servers.map(({ endpoints }) => endpoints.filter((one) => familyOf(one) === 4));
+    this.#vouchers = servers.map(({ voucher }) => voucher);
   }
 
   get samples(): readonly Sample[] {
@@ -46,6 +58,11 @@ export class Sampler {
   /** The socket whose mapping is judged. */
   get main(): ProbeSocket | undefined {
     return this.#main;
+  }
+
+  /** What a server vouches for: the address that it saw us come from. */
+  get claim(): SourceClaim | undefined {
+    return this.#claim;
   }
 
   /** Which burst this is, counted from 1. */
@@ -136,7 +153,9 @@ export class Sampler {
     const place = { burst: this.#burst, order: this.#order++ };
     const awaited = { server, to };
     this.#awaited.push(awaited);
-    this.#prober.ask({ socket, to }, (answer) => {
+    const voucher = this.#vouchers[server];
+    this.#prober.ask({ socket, to, voucher }, (answer) => {
+      if (voucher) this.#claim ??= claimOf(voucher, answer);
       const mapped = answer?.message.class === 'success' ? mappedAddress(answer.message) : undefined;
       if (answer !== undefined && mapped !== undefined) {
         this.#rtts[server] = Math.min(this.#rtts[server] ?? answer.rtt, answer.rtt);

@@ -7,6 +7,7 @@ import type { Runtime } from '../net/runtime.ts';
 import { UdpSocket } from '../net/udp-socket.ts';
 import { listenAddresses } from './listen-addresses.ts';
 import { Responder } from './responder.ts';
+import type { SourceProofs } from './source-proofs.ts';
 
 export interface StunServerOptions {
   /** Of this machine, wildcards among them. By default all that it has now, which others may call something else. */
@@ -15,6 +16,8 @@ export interface StunServerOptions {
   readonly publicAddresses?: readonly string[] | undefined;
   /** 0 lets the system choose. */
   readonly ports: readonly number[];
+  /** For clients that show a voucher. */
+  readonly proofs?: SourceProofs | undefined;
 }
 
 /** A STUN server that answers. */
@@ -70,7 +73,10 @@ class Server implements StunServer {
       : this.#bindNamed(options.addresses, options));
     this.addresses = rows.flatMap(({ name }) => name ?? []);
     for (const ofIPv6 of [true, false]) {
-      this.#answer(rows.filter(({ address }) => isIPv6(address) === ofIPv6));
+      this.#answer(
+        rows.filter(({ address }) => isIPv6(address) === ofIPv6),
+        options.proofs,
+      );
     }
     return rows.map(({ address }) => address);
   }
@@ -122,8 +128,8 @@ class Server implements StunServer {
   }
 
   /** Of one family: an answer may have to come from another address, but never from one of the other family. */
-  #answer(rows: readonly Row[]): void {
-    const responder = new Responder({ addresses: rows.map(({ name }) => name), ports: this.ports });
+  #answer(rows: readonly Row[], proofs: SourceProofs | undefined): void {
+    const responder = new Responder({ addresses: rows.map(({ name }) => name), ports: this.ports }, proofs);
     rows.forEach(({ sockets }, address) => {
       sockets.forEach((socket, port) => {
         socket.onPacket('stun', (bytes, from) => {

@@ -42,6 +42,9 @@ export const ATTRIBUTE = {
   fingerprint: 0x8028,
   responseOrigin: 0x802b,
   otherAddress: 0x802c,
+  /** Our own, unassigned at IANA; who does not know them passes over them. In a request, and in its answer. */
+  voucher: 0xfad0,
+  proof: 0xfad1,
 } as const;
 
 export interface StunMessage {

@@ -4,6 +4,7 @@ import type { Prober, ProbeSocket, Question } from './prober.ts';
 import { ATTRIBUTE, decodeStun, encodeStun } from './stun.ts';
 import { encodeChangeRequest } from './stun-address.ts';
 import { type StunAnswer, Transactions } from './transactions.ts';
+import { SOFTWARE, vouchingAttributes } from './vouching.ts';
 
 /** What a discovery wants done with sockets. Datagrams of one socket leave in this order, and so do those of several. */
 export type SocketOutput =
@@ -16,12 +17,6 @@ export type SocketOutput =
       readonly bytes: Buffer;
       readonly ttl?: number;
     };
-
-/**
- * Makes a question no smaller than the largest answer (RFC 8489 attributes with IPv6 addresses): answers that come from elsewhere
- * would be worth reflecting otherwise. PADDING (RFC 5780) would be copied into the answer; SOFTWARE is not.
- */
-const SOFTWARE = Buffer.from('underpass'.padEnd(64));
 
 interface Opening {
   readonly pending: Set<number>;
@@ -82,17 +77,12 @@ export class Workbench implements Prober {
   }
 
   ask(
-    { socket, to, from, patience = Number.POSITIVE_INFINITY }: Question,
+    { socket, to, from, voucher, patience = Number.POSITIVE_INFINITY }: Question,
     settle: (answer: StunAnswer | undefined) => void,
   ): void {
     const elsewhere = from && { address: from.address !== to.address, port: from.port !== to.port };
-    const attributes: [number, Buffer][] =
-      elsewhere === undefined
-        ? []
-        : [
-            [ATTRIBUTE.changeRequest, encodeChangeRequest(elsewhere)],
-            [ATTRIBUTE.software, SOFTWARE],
-          ];
+    const attributes: (readonly [number, Buffer])[] = voucher ? [...vouchingAttributes(voucher)] : [];
+    if (elsewhere) attributes.push([ATTRIBUTE.changeRequest, encodeChangeRequest(elsewhere)], SOFTWARE);
     const deadline = Math.min(this.#now + patience, this.#deadline);
     this.#transactions.start({ socket: socket.id, to, from, attributes, deadline }, settle, this.#now);
     this.#transmit();

@@ -1,6 +1,6 @@
 /** Below this, a chunk is copied behind its predecessor: a queue of tiny slices would pin the large buffers they came from. */
-const SMALL = 2048;
-const SLAB = 16 * 1024;
+export const SMALL = 2048;
+export const SLAB = 16 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /** A chunk that is a smaller part than this of the memory it lies in is copied out, or little data would keep much alive. */
@@ -24,7 +24,7 @@ export class ByteQueue {
     if (chunk.length === 0) return;
     if (this.#length > 0 && chunk.length <= SMALL) this.#pushSmall(chunk);
     else {
-      this.#chunks.push(chunk.length < chunk.buffer.byteLength * MIN_SHARE ? copyOf(chunk) : chunk);
+      this.#chunks.push(withoutPinning(chunk));
       this.#slab = undefined;
     }
     this.#length += chunk.length;
@@ -86,6 +86,11 @@ export class ByteQueue {
       this.#head = 0;
     }
   }
+}
+
+/** The chunk, or a copy where keeping it would keep much more memory than its own. */
+export function withoutPinning(chunk: Buffer): Buffer {
+  return chunk.length < chunk.buffer.byteLength * MIN_SHARE ? copyOf(chunk) : chunk;
 }
 
 /** In memory of its own, unlike `Buffer.from`, whose pool it would keep alive. */

@@ -90,16 +90,17 @@ export class PunchAgent implements Machine<PunchOutput> {
     return remote !== undefined;
   }
 
-  /** The peer has said where it is to be found, in a message that was authenticated. What it has not named before is nobody's word. */
+  /** The peer has said where it is to be found, in a message that was authenticated. That alone is not enough to be sent there. */
   predict(prediction: Prediction, now: Instant): void {
     this.#enter(now);
-    if (this.#state !== 'arming' || !this.#remotes.vouches(prediction.address)) return;
+    if (this.#state !== 'arming' || !this.#remotes.isVouched(prediction.address)) return;
     this.#round?.predicted?.(prediction);
   }
 
-  /** Begins a step, in place of the one before. */
-  arm(step: PunchStep, now: Instant): void {
+  /** Begins a step, in place of the one before. @param vouched addresses at which our own server has seen the peer */
+  arm(step: PunchStep, now: Instant, vouched: readonly string[] = []): void {
     this.#enter(now);
+    this.#remotes.vouch(vouched);
     if (this.#state === 'selected' || this.#state === 'over') return;
     this.#endRound();
     this.#state = 'arming';

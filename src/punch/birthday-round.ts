@@ -26,6 +26,11 @@ export class HoldingRound implements Round {
   go(): void {}
 
   #hold(peer: Remote): void {
+    // So many packets to one address, even if they are not meant to arrive.
+    if (!this.#ground.remotes.isVouched(peer.address)) {
+      this.#ground.fail('unvouched');
+      return;
+    }
     const { address } = this.#holding;
     const range = widened(this.#holding.range);
     this.#ground.bench.open(planSearch(sizeOf(range)).sockets, (sockets) => {

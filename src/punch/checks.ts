@@ -3,6 +3,7 @@ import type { Endpoint } from '../net/endpoint.ts';
 import { otherRole, type PunchKeys, type Role } from './keys.ts';
 import { Pair } from './pair.ts';
 import { type Nomination, openProbe, type Probe, type Sender, sealProbe } from './probe.ts';
+import { ProbeBudget } from './probe-budget.ts';
 import { Proven } from './proven.ts';
 import { type Question, Questions } from './questions.ts';
 import type { Remote, Remotes } from './remotes.ts';
@@ -24,6 +25,15 @@ export interface ChecksOptions {
   readonly keys: PunchKeys;
   /** Bytes from a CSPRNG. */
   readonly randomBytes: (size: number) => Buffer;
+  /** What all searches of a link have together; by default one of its own. */
+  readonly budget?: ProbeBudget | undefined;
+}
+
+interface ProbeManner {
+  readonly ttl?: number;
+  readonly nomination?: Nomination | undefined;
+  /** A probe of the peer's has just come from there. */
+  readonly isReply?: boolean;
 }
 
 export interface ChecksListener {
@@ -43,6 +53,7 @@ export class Checks {
   readonly #own: Sender;
   readonly #peer: Sender;
   readonly #remotes: Remotes;
+  readonly #budget: ProbeBudget;
   readonly #listener: ChecksListener;
   readonly #questions = new Questions();
   readonly #replays = new ReplayGuard();
@@ -56,6 +67,7 @@ export class Checks {
     this.#own = { link, role, key: keys[role] };
     this.#peer = { link, role: peer, key: keys[peer] };
     this.#remotes = remotes;
+    this.#budget = options.budget ?? new ProbeBudget();
     this.#listener = listener;
   }
 
@@ -82,13 +94,13 @@ export class Checks {
     return this.#proven.has(socket, from, now);
   }
 
-  /** One probe. Its answer makes a pair where there is none. */
-  ask(
-    socket: number,
-    to: Endpoint,
-    now: Instant,
-    { ttl, nomination }: { readonly ttl?: number; readonly nomination?: Nomination | undefined } = {},
-  ): void {
+  /**
+   * One probe. Its answer makes a pair where there is none. Nothing is sent where there has been enough of it: what is at an address at
+   * which our own server has seen the peer is nobody else's, and has no limit but that of its round.
+   */
+  ask(socket: number, to: Endpoint, now: Instant, manner: ProbeManner = {}): void {
+    const { ttl, nomination, isReply = false } = manner;
+    if (!this.#remotes.isVouched(to.address) && !this.#budget.take(to, isReply, now)) return;
     const transactionId = this.#random(12);
     this.#questions.add(transactionId, { socket, to, nomination, sentAt: now });
     const bytes = sealProbe({ transactionId, nomination }, this.#own);
@@ -131,7 +143,7 @@ export class Checks {
     const answer = { transactionId, nomination: accepted, seen: from };
     this.#listener.send({ socket, to: from, bytes: sealProbe(answer, this.#own) });
     // Where the peer's NAT gives it another port towards us, only its probe tells which: so the way back is tried now.
-    if (pair.provoke(now, this.isProven(socket, from, now))) this.ask(socket, from, now);
+    if (pair.provoke(now, this.isProven(socket, from, now))) this.ask(socket, from, now, { isReply: true });
   }
 
   #answered(socket: number, from: Endpoint, answer: Probe & { readonly seen: Endpoint }, now: Instant): void {
@@ -141,6 +153,7 @@ export class Checks {
     const pair = remote && this.pair(socket, remote);
     if (pair === undefined) return;
     this.#proven.add(socket, from, now);
+    this.#budget.answered(from);
     pair.answered(now - question.sentAt, answer.seen);
     this.#listener.onAnswer(pair, question, answer, now);
   }

@@ -75,8 +75,9 @@ export class Puncher {
     this.#input((now) => this.#agent.predict(prediction, now));
   }
 
-  arm(step: PunchStep): void {
-    this.#input((now) => this.#agent.arm(step, now));
+  /** @param vouched addresses at which our own server has seen the peer */
+  arm(step: PunchStep, vouched: readonly string[] = []): void {
+    this.#input((now) => this.#agent.arm(step, now, vouched));
   }
 
   go(): void {

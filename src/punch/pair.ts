@@ -6,7 +6,7 @@ import type { Remote } from './remotes.ts';
 const OPENING = [0, 20, 60, 140, 300] as const;
 const INTERVAL = 200;
 
-/** No address gets more than this that never answers. */
+/** A pair that is never answered wants no more than this. */
 export const MAX_UNANSWERED = 10;
 
 /** A look whether the peer can be reached this way by now. */

@@ -30,6 +30,7 @@ export class Remotes {
   readonly #remotes = new Map<string, Remote>();
   #told = 0;
   #learned = 0;
+  #vouched: readonly string[] = [];
 
   /** @param loopback whether the peer may be on this machine, as it is where the server is */
   constructor(loopback: boolean) {
@@ -58,14 +59,20 @@ export class Remotes {
     return this.#add({ kind: 'peer-reflexive', address: from.address, port: from.port });
   }
 
-  /** Whether the peer has named it before as an address where the internet sees it: predictions are about no other one. */
-  vouches(address: string): boolean {
-    return this.all.some(
-      (remote) =>
-        remote.address === address &&
-        remote.kind !== 'peer-reflexive' &&
-        (scopeOf(address) === 'global' || scopeOf(address) === 'loopback'),
-    );
+  /** Where our own server has seen the peer, in place of what it said before. */
+  vouch(addresses: readonly string[]): void {
+    this.#vouched = addresses;
+  }
+
+  /**
+   * Whether it is certain that the peer is there: the peer has named it as an address where the internet sees it, and our server has seen
+   * it there. Ports are predicted, and searched for, at no other address.
+   */
+  isVouched(address: string): boolean {
+    if (!this.#vouched.includes(address)) return false;
+    const scope = scopeOf(address);
+    if (scope !== 'global' && scope !== 'loopback') return false;
+    return this.all.some((remote) => remote.address === address && remote.kind !== 'peer-reflexive');
   }
 
   /** Whether anybody may be sent there at all. */

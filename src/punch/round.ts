@@ -17,9 +17,10 @@ export type Prediction =
 
 /**
  * Why a step came to nothing. `unanswered`: its time is over. `unmeasured`: no STUN server told what it needs. `untold`: the peer
- * did not tell what it needs. `abandoned`: it was never told to go. `exhausted`: there were too many steps already.
+ * did not tell what it needs. `unvouched`: our server has not seen the peer where the peer says it is. `abandoned`: it was never told to
+ * go. `exhausted`: there were too many steps already.
  */
-export type FailureReason = 'unanswered' | 'unmeasured' | 'untold' | 'abandoned' | 'exhausted';
+export type FailureReason = 'unanswered' | 'unmeasured' | 'untold' | 'unvouched' | 'abandoned' | 'exhausted';
 
 /** How long the peer may take to say what a round needs to know of it, in milliseconds. */
 export const TELLING = 2500;

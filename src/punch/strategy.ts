@@ -9,6 +9,8 @@ export interface PunchSide {
   readonly verdict: NatVerdict;
   /** Whether it tells its peer addresses of its own network. */
   readonly lan: boolean;
+  /** Whether the server can tell its peer where it is: nobody probes predicted ports anywhere else. */
+  readonly vouched: boolean;
 }
 
 /** One arming, one "go", and what may come of it. */
@@ -23,9 +25,10 @@ export interface PunchStep {
 
 /**
  * Why no way through the NATs is tried. `unpredictable`: both ports would have to be guessed. `unmeasured`: a NAT is not known.
- * `no-hairpin`: both are behind one NAT that does not lead back into its own network.
+ * `no-hairpin`: both are behind one NAT that does not lead back into its own network. `unvouched`: ports would have to be predicted,
+ * and the server has not seen for itself where one of them is.
  */
-export type NoWay = 'unpredictable' | 'unmeasured' | 'udp-blocked' | 'no-hairpin';
+export type NoWay = 'unpredictable' | 'unmeasured' | 'udp-blocked' | 'no-hairpin' | 'unvouched';
 
 export interface PunchPlan {
   /** In this order, until one succeeds. Empty: relay at once. */
@@ -78,12 +81,14 @@ export function planPunch(subscriber: PunchSide, publisher: PunchSide, together:
   const steps: PunchStep[] = [];
   const [first, ...more] = exchange.filter((strategy) => strategy !== false);
   if (first) steps.push({ strategies: [first, ...more], tries: 1 });
-  if (through?.tries !== undefined) {
+  const isVouched = both(({ vouched }) => vouched);
+  if (through?.tries !== undefined && isVouched) {
     const harder = WAYS[`${yours} ${mine}`] === through && yours !== mine ? 'subscriber' : 'publisher';
     const hard = through.mutual ? 'both' : harder;
     steps.push({ strategies: [through.strategy], hard, tries: through.tries });
   }
-  const noWay = noWayOf([mine, yours], way) ?? (together && !hairpin ? 'no-hairpin' : null);
+  const unvouched = through?.tries !== undefined && !isVouched ? 'unvouched' : null;
+  const noWay = noWayOf([mine, yours], way) ?? (together && !hairpin ? 'no-hairpin' : unvouched);
   return { steps, noWay };
 }
 

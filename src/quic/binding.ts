@@ -45,7 +45,7 @@ export interface QuicheConnection {
   /** Bytes that the stream would take now. */
   streamCapacity(id: number): number;
   streamPriority(id: number, urgency: number, incremental: boolean): void;
-  /** Whether there is any stream with something to read. Much cheaper than to ask which. */
+  /** Whether there is any datagram, or stream with something to read. Much cheaper than to ask which. */
   isReadable(): boolean;
   /** All streams with something to read; they are named until it has been read. */
   readable(): Iterable<number>;
@@ -55,6 +55,13 @@ export interface QuicheConnection {
   timeout(): number | null;
   onTimeout(): void;
   close(app: boolean, code: number, reason: Uint8Array): unknown;
+  /** Copies a datagram into its queue (RFC 9221). */
+  dgramSend(datagram: Uint8Array): unknown;
+  /** Writes the next datagram and returns its size; null when there is none. */
+  dgramRecv(into: Uint8Array): number | null;
+  dgramSendQueueLen(): number;
+  /** Bytes of the largest datagram that fits a packet; null when the peer takes none. */
+  dgramMaxWritableLen(): number | null;
   sendAckEliciting(): void;
   isEstablished(): boolean;
   isDraining(): boolean;

@@ -6,7 +6,8 @@ import type { Runtime } from '../net/runtime.ts';
 import type { Quiche, QuicheConnection } from './binding.ts';
 import { ALPN, createConfig } from './config.ts';
 import { Connection } from './connection.ts';
-import { BAD_CERTIFICATE, CLOSED, type Ending, errorOf } from './ending.ts';
+import { Datagrams } from './datagrams.ts';
+import { BAD_CERTIFICATE, CLOSED, DROPPED, type Ending, errorOf, type Goodbye } from './ending.ts';
 import { Streams } from './streams.ts';
 
 export interface QuicCarrierOptions {
@@ -45,16 +46,16 @@ const RTT_AGE = 100;
 /** A link's direct path: QUIC (RFC 9000) with pinned certificates, over a path that others own. */
 export class QuicCarrier implements Carrier {
   readonly kind = 'direct';
-  readonly maxDatagram = 0;
   /**
    * Resolves when both sides have accepted each other's certificate, and not before a stream may be opened. Rejects with
-   * `peer_certificate`, `protocol_error` or `peer_lost`; the handler hears nothing of the carrier's end then.
+   * `peer_certificate`, `protocol_error`, `peer_lost` or `peer_left`; the handler hears nothing of the carrier's end then.
    */
   readonly established: Promise<void>;
   readonly #options: QuicCarrierOptions;
   readonly #handler: CarrierHandler;
   readonly #connection: Connection;
   readonly #streams: Streams;
+  readonly #datagrams: Datagrams;
   /** What `established` waits for; undefined when it is settled. */
   #handshake: { resolve(): void; reject(error: UnderpassError): void } | undefined;
   #verified = false;
@@ -72,20 +73,29 @@ export class QuicCarrier implements Carrier {
       { quiche, config, isClient: role === 'subscriber', runtime, idleTimeout, send },
       {
         onTurn: (native) => (this.#verified || this.#verify(native)) && this.#streams.turn(native),
+        onSent: (native) => this.#datagrams.sent(native),
         onSilence: (silent) => options.onSilence?.(silent),
         onOver: (ending) => this.#finish(errorOf(ending, options.name)),
       },
     );
+    const connection = this.#connection;
+    this.#datagrams = new Datagrams({
+      connection,
+      runtime,
+      onDatagram: (datagram) => handler.onDatagram(datagram),
+      onRoom: () => handler.onDatagramRoom(),
+    });
     this.#streams = new Streams({
       role,
       maxStreams,
-      connection: this.#connection,
+      connection,
+      onDatagrams: (native) => this.#datagrams.receive(native),
       onGreeting: () => this.#settle((handshake) => handshake.resolve()),
       onStream: (stream) => handler.onStream(stream),
     });
     this.established = new Promise((resolve, reject) => {
       const deadline = runtime.setTimer(HANDSHAKE_TIMEOUT, () => {
-        this.#fail({ kind: 'lost', reason: 'no handshake' }, CLOSED);
+        this.#fail({ kind: 'lost', reason: 'no handshake' }, DROPPED);
       });
       this.#handshake = {
         resolve: () => {
@@ -127,17 +137,25 @@ export class QuicCarrier implements Carrier {
     throw new UnderpassError('too_many_channels');
   }
 
-  sendDatagram(_datagram: Buffer): boolean {
-    return true;
+  get maxDatagram(): number {
+    return this.#over || this.#handshake !== undefined ? 0 : this.#datagrams.maxSize;
   }
 
-  drop(): void {
-    this.close();
+  sendDatagram(datagram: Buffer): boolean {
+    return this.#handshake !== undefined || this.#datagrams.send(datagram);
   }
 
   close(): void {
+    this.#end(CLOSED);
+  }
+
+  drop(): void {
+    this.#end(DROPPED);
+  }
+
+  #end(goodbye: Goodbye): void {
     if (this.#over) return;
-    this.#connection.close(CLOSED);
+    this.#connection.close(goodbye);
     const early = new UnderpassError('peer_lost', { name: this.#options.name });
     this.#finish(this.#handshake === undefined ? undefined : early);
   }
@@ -155,7 +173,7 @@ export class QuicCarrier implements Carrier {
     return this.#verified;
   }
 
-  #fail(ending: Ending, goodbye: { readonly app: boolean; readonly code: number }): void {
+  #fail(ending: Ending, goodbye: Goodbye): void {
     this.#connection.close(goodbye);
     this.#finish(errorOf(ending, this.#options.name));
   }
@@ -163,6 +181,7 @@ export class QuicCarrier implements Carrier {
   #finish(error: UnderpassError | undefined): void {
     if (this.#over) return;
     this.#over = true;
+    this.#datagrams.stop();
     this.#streams.kill();
     if (this.#handshake === undefined) this.#handler.onClose(error);
     else if (error !== undefined) this.#settle((handshake) => handshake.reject(error));

@@ -24,8 +24,11 @@ const CONTROL_WINDOW = 256 * 1024;
  */
 export const STREAM_SLACK = 4;
 
-/** Datagrams that may wait in quiche, each way. */
-const DATAGRAM_QUEUE = 256;
+/** Datagrams that may wait in quiche to be delivered, which happens each turn: small ones share a packet. The oldest is dropped. */
+const RECEIVED_DATAGRAMS = 1024;
+
+/** And to be sent: the carrier gives it fewer. */
+const SENT_DATAGRAMS = 256;
 
 export interface ConfigOptions {
   readonly role: 'subscriber' | 'publisher';
@@ -66,7 +69,7 @@ export function createConfig(quiche: Quiche, options: ConfigOptions): QuicheConf
   // CUBIC stays under 10 Mbit/s where 1 % is lost. BBR wants pacing, but nothing here could honour it.
   config.setCcAlgorithm(quiche.CongestionControlAlgorithm.BBR);
   config.enablePacing(false);
-  config.enableDgram(true, DATAGRAM_QUEUE, DATAGRAM_QUEUE);
+  config.enableDgram(true, RECEIVED_DATAGRAMS, SENT_DATAGRAMS);
   config.grease(false);
   return config;
 }

@@ -9,7 +9,15 @@ import {
   type QuicheConnection,
 } from './binding.ts';
 import { PACKET_SIZE } from './config.ts';
-import { type Ending, endingOf, failureOf, isRefused, PROTOCOL_VIOLATION, ProtocolError } from './ending.ts';
+import {
+  type Ending,
+  endingOf,
+  failureOf,
+  type Goodbye,
+  isRefused,
+  PROTOCOL_VIOLATION,
+  ProtocolError,
+} from './ending.ts';
 import { Farewell } from './farewell.ts';
 import { admits, ID_SIZE, isLong } from './gate.ts';
 import { Pulse } from './pulse.ts';
@@ -31,6 +39,8 @@ export interface ConnectionOptions {
 export interface ConnectionHandler {
   /** Packets or time have arrived, or `wake` was called. Read and write now. True: there is more to write at once. */
   onTurn(native: QuicheConnection): boolean;
+  /** What there is to send has been sent, as far as it may be. */
+  onSent(native: QuicheConnection): void;
   /** Nothing is heard from the peer any more, although it was asked; or it is heard again. */
   onSilence(silent: boolean): void;
   /** It is over: nothing is sent or received any more. Once. */
@@ -70,6 +80,8 @@ export class Connection {
   #arrivedAt: Instant;
   #genuine = 0;
   readonly #waste = new Waste();
+  /** Who wants to know when the path dies. */
+  #watchers = 0;
   #pardonedAt: Instant;
   #sendFailure: Ending | undefined;
   #over = false;
@@ -114,14 +126,17 @@ export class Connection {
     return !this.#options.isClient && !this.#over && !this.#native?.isEstablished();
   }
 
-  /** Streams have received or sent so many bytes. */
-  carried(bytes: number): void {
-    this.#waste.carried(bytes);
+  /** Streams or datagrams have received or sent so many bytes. @param datagrams how many that were */
+  carried(bytes: number, datagrams = 0): void {
+    this.#waste.carried(bytes, datagrams);
     if (bytes > 0 && this.#pulse.carried(() => this.#options.runtime.now())) this.#setBeat();
   }
 
-  /** Whether streams are open: only then is it silence when nothing is heard. */
+  /** One more, or one fewer, wants to know when the path dies: only then is it silence when nothing is heard. */
   watch(watching: boolean): void {
+    const before = this.#watchers;
+    this.#watchers += watching ? 1 : -1;
+    if (before > 0 && this.#watchers > 0) return;
     this.#pulse.watch(watching, this.#options.runtime.now());
     this.#setBeat();
   }
@@ -148,7 +163,7 @@ export class Connection {
   }
 
   /** Says goodbye with a code. `onOver` is not called. */
-  close({ app, code }: { readonly app: boolean; readonly code: number }): void {
+  close({ app, code }: Goodbye): void {
     if (this.#over) return;
     // A client that refuses a certificate says so where the server can read it: behind the handshake.
     if (!app) this.#flush();
@@ -180,6 +195,8 @@ export class Connection {
     // The handler may have closed it.
     if (this.#over) return;
     const sendsLeft = this.#flush();
+    this.run((native) => this.#handler.onSent(native));
+    if (this.#over) return;
     const ending = this.#sendFailure ?? endingOf(native);
     if (ending !== undefined) {
       this.#finish(ending);

@@ -7,11 +7,20 @@ export class ProtocolError extends Error {}
 /** Why a connection is over. `problem` is set when the peer broke the protocol, `reason` is for the log. */
 export type Ending =
   | { readonly kind: 'lost'; readonly reason: string }
+  /** The peer has ended the link, not only this connection. */
+  | { readonly kind: 'left' }
   | { readonly kind: 'protocol'; readonly problem: string }
   | { readonly kind: 'certificate' };
 
 /** What we say when we close: an application's code where all is well, the transport's (RFC 9000 section 20.1) where not. */
+export interface Goodbye {
+  readonly app: boolean;
+  readonly code: number;
+}
+
+/** The link is over; or it goes on without this connection. */
 export const CLOSED = { app: true, code: 0 } as const;
+export const DROPPED = { app: true, code: 1 } as const;
 export const BAD_CERTIFICATE = { app: false, code: 0x12a } as const;
 export const PROTOCOL_VIOLATION = { app: false, code: 0x0a } as const;
 
@@ -26,6 +35,7 @@ export function endingOf(native: QuicheConnection): Ending | undefined {
   if (!native.isClosed() && !native.isDraining()) return undefined;
   if (native.isTimedOut()) return { kind: 'lost', reason: 'no answer' };
   const peer = native.peerError();
+  if (peer?.isApp && peer.errorCode === CLOSED.code) return { kind: 'left' };
   if (peer !== null) return { kind: 'lost', reason: `closed by the peer, ${codeOf(peer)}` };
   return { kind: 'lost', reason: 'reset by the peer' };
 }
@@ -49,6 +59,8 @@ export function errorOf(ending: Ending, name: string): UnderpassError {
   switch (ending.kind) {
     case 'lost':
       return new UnderpassError('peer_lost', { name }, { cause: ending.reason });
+    case 'left':
+      return new UnderpassError('peer_left', { name });
     case 'protocol':
       return new UnderpassError('protocol_error', { problem: `QUIC: ${ending.problem}` });
     case 'certificate':

@@ -15,6 +15,8 @@ export interface StreamsOptions {
   readonly connection: Connection;
   /** The peer has accepted us. */
   onGreeting(): void;
+  /** Delivers the datagrams that have come, and returns whether there were any. */
+  onDatagrams(native: QuicheConnection): boolean;
   /** The peer opened a stream. */
   onStream(stream: ByteStream): void;
 }
@@ -43,6 +45,7 @@ export class Streams implements StreamHost {
   /** Streams whose reset has overtaken their first byte. */
   readonly #doomed = new Set<number>();
   #nextId = 0;
+  #over = false;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
@@ -69,7 +72,7 @@ export class Streams implements StreamHost {
 
   /** Reads what there is to read, and gives quiche what there is to send. True: it would take more. */
   turn(native: QuicheConnection): boolean {
-    if (native.isReadable()) this.#read(native);
+    if (native.isReadable()) this.#receiveAll(native);
     this.#control.transmit(native);
     const room = Math.floor(this.#control.room(native) * USABLE_ROOM);
     return this.#scheduler.transmit(native, Math.min(room, BYTES_A_TURN)) && room >= BYTES_A_TURN;
@@ -77,6 +80,7 @@ export class Streams implements StreamHost {
 
   /** Ends all streams, because the connection is over. */
   kill(): void {
+    this.#over = true;
     for (const stream of [...this.#streams.values()]) stream.kill();
     this.#streams.clear();
   }
@@ -109,8 +113,18 @@ export class Streams implements StreamHost {
     if (this.#streams.size === 0) this.#options.connection.watch(false);
   }
 
+  /** Datagrams first; the greeting before all. */
+  #receiveAll(native: QuicheConnection): void {
+    const { onDatagrams } = this.#options;
+    const wasGreeted = this.#control.greeted;
+    if (wasGreeted && onDatagrams(native) && !native.isReadable()) return;
+    this.#read(native);
+    if (!wasGreeted && this.#control.greeted) onDatagrams(native);
+  }
+
   #read(native: QuicheConnection): void {
     for (const id of native.readable()) {
+      if (this.#over) return;
       if (id === this.#control.theirs) this.#control.receive(native);
       else if (this.#control.greeted) this.#receive(native, id);
     }

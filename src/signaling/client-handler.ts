@@ -10,9 +10,14 @@ export type ToldLimits = FromServer<'auth_ok'>['limits'];
 export interface SignalingHandler extends PunchHandler {
   /**
    * `resumed`: names and links are still there. Otherwise everything has to be registered and connected again. `stun`: where
-   * the server answers STUN, if it does.
+   * the server answers STUN, if it does; `voucher`: what to show to it there, and nowhere else.
    */
-  onOnline(resumed: boolean, limits: ToldLimits, stun: StunGreeting | undefined): void;
+  onOnline(
+    resumed: boolean,
+    limits: ToldLimits,
+    stun: StunGreeting | undefined,
+    voucher: Buffer | undefined,
+  ): void;
   /** It tries again by itself after that time, in milliseconds. Requests in flight have failed. */
   onOffline(error: UnderpassError, retryInMs: number): void;
   /** It has given up; trying again cannot help. */

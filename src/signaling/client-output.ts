@@ -34,6 +34,8 @@ export type ClientOutput =
       readonly resumed: boolean;
       readonly limits: FromServer<'auth_ok'>['limits'];
       readonly stun: StunGreeting | undefined;
+      /** b64u of 16 bytes, for the server's STUN. */
+      readonly voucher: string | undefined;
     }
   /** Trying again after that time. Requests in flight have failed. */
   | { readonly type: 'offline'; readonly error: UnderpassError; readonly retry_in_ms: number }

@@ -1,6 +1,7 @@
 import { asUnderpassError, isErrorCode, UnderpassError } from '../errors.ts';
 import type { Instant, Machine } from '../machine.ts';
 import type { NatVerdict } from '../nat/behaviour.ts';
+import type { SourceClaim } from '../nat/source-proofs.ts';
 import { Backoff, HURRIED_DELAY } from './backoff.ts';
 import type { ClientOutput, Notice, Unsent } from './client-output.ts';
 import { CLOSE, closeError } from './close.ts';
@@ -14,6 +15,7 @@ import {
   parseServerMessage,
   type ServerMessage,
   type StunGreeting,
+  seenOf,
 } from './messages.ts';
 import { type Request, Requests, serverError, timeoutError } from './requests.ts';
 
@@ -140,8 +142,8 @@ export class ClientSession implements Machine<ClientOutput> {
   }
 
   /** Tells the server what network this is. Not kept while offline: by the time it is back, that may have changed. */
-  reportNat(nat: NatVerdict, lan: boolean): void {
-    if (this.online) this.#send({ type: 'nat', nat, lan });
+  reportNat(nat: NatVerdict, lan: boolean, claim?: SourceClaim): void {
+    if (this.online) this.#send({ type: 'nat', nat, lan, seen: claim && seenOf(claim) });
   }
 
   /** The connection is doubted: it is built again unless the server answers within 5 s. */
@@ -224,14 +226,14 @@ export class ClientSession implements Machine<ClientOutput> {
     this.#deadline = now + HANDSHAKE_TIMEOUT;
   }
 
-  #begin({ session, resumed, limits }: FromServer<'auth_ok'>, now: Instant): void {
+  #begin({ session, resumed, limits, voucher }: FromServer<'auth_ok'>, now: Instant): void {
     this.#state = 'online';
     this.#session = session;
     this.#onlineSince = now;
     this.#deadline = now + PING_INTERVAL;
     const waiting = this.#outbox.splice(0);
     if (resumed) for (const notice of waiting) this.#send(notice);
-    this.#outputs.push({ type: 'online', resumed, limits, stun: this.#stun });
+    this.#outputs.push({ type: 'online', resumed, limits, stun: this.#stun, voucher });
   }
 
   #serve(message: ServerMessage): void {

@@ -2,6 +2,7 @@ import type { WebSocket } from 'ws';
 import { asUnderpassError, type ErrorCode, UnderpassError } from '../errors.ts';
 import type { Identity } from '../identity.ts';
 import type { NatVerdict } from '../nat/behaviour.ts';
+import type { SourceClaim } from '../nat/source-proofs.ts';
 import type { ServerAddress } from '../net/address.ts';
 import { Driver } from '../net/driver.ts';
 import type { Runtime } from '../net/runtime.ts';
@@ -11,7 +12,7 @@ import { type SignalingHandler, type ToldLimits, tellOfPunch } from './client-ha
 import type { ClientOutput, Notice, Unsent } from './client-output.ts';
 import { ClientSession } from './client-session.ts';
 import { defaultLimits } from './limits.ts';
-import type { FromClient, FromServer } from './messages.ts';
+import { type FromClient, type FromServer, seenOf } from './messages.ts';
 import type { SealedMessage } from './peer-message.ts';
 import type { RegisteredSecret } from './registry.ts';
 import type { Response } from './requests.ts';
@@ -70,22 +71,24 @@ export class SignalingClient {
     this.#driver.pump();
   }
 
-  /** Publishes a name; `nat` and `lan` as for `reportNat`, where they are known already. Rejects with `name_in_use`, `too_many_tunnels`, `server_lost` … */
+  /** Publishes a name; `nat`, `lan` and `claim` as for `reportNat`, where they are known already. Rejects with `name_in_use`, `too_many_tunnels`, `server_lost` … */
   async register(
     name: string,
     secrets: readonly RegisteredSecret[],
     nat?: NatVerdict,
     lan = false,
+    claim?: SourceClaim,
   ): Promise<void> {
-    await this.#request({ type: 'register', name, secrets: [...secrets], nat, lan });
+    const seen = claim && seenOf(claim);
+    await this.#request({ type: 'register', name, secrets: [...secrets], nat, lan, seen });
   }
 
   /**
-   * Tells the server what network this is, and whether peers are told addresses of it (`lan`). Offline it is lost: report again at
-   * each `onOnline`, and when it changes.
+   * Tells the server what network this is, whether peers are told addresses of it (`lan`), and where the server's STUN has seen us.
+   * Offline it is lost: report again at each `onOnline`, and when it changes.
    */
-  reportNat(verdict: NatVerdict, lan = false): void {
-    this.#session.reportNat(verdict, lan);
+  reportNat(verdict: NatVerdict, lan = false, claim?: SourceClaim): void {
+    this.#session.reportNat(verdict, lan, claim);
     this.#driver.pump();
   }
 
@@ -209,7 +212,7 @@ export class SignalingClient {
         this.#disconnect(output.code);
         break;
       case 'online':
-        handler.onOnline(output.resumed, output.limits, output.stun);
+        handler.onOnline(output.resumed, output.limits, output.stun, bytesOf(output.voucher));
         break;
       case 'offline':
         handler.onOffline(output.error, output.retry_in_ms);
@@ -294,4 +297,8 @@ export class SignalingClient {
     give(this.#options.runtime.now());
     this.#driver.pump();
   }
+}
+
+function bytesOf(text: string | undefined): Buffer | undefined {
+  return text === undefined ? undefined : Buffer.from(text, 'base64url');
 }

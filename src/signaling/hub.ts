@@ -26,6 +26,8 @@ import type { ClaimResult, Registration } from './registry.ts';
 import { Sessions } from './sessions.ts';
 import { Tunnels } from './tunnels.ts';
 
+type Seen = NonNullable<FromClient<'nat'>['seen']>;
+
 /** Connections beyond the sessions allowed: clients that resume, and those that have yet to prove themselves. */
 const SPARE_CONNECTIONS = 1024;
 
@@ -211,6 +213,7 @@ export class SignalingHub implements Machine<HubOutput> {
       session: session.id,
       resumed: resumed !== undefined,
       limits: { message_bytes, frame_bytes, streams_per_link },
+      voucher: session.voucher.toString('base64url'),
     });
     this.sessions.flush(session);
     this.#links.resumed(session);
@@ -220,7 +223,9 @@ export class SignalingHub implements Machine<HubOutput> {
   #open(identity: string, token: number): Session {
     if (this.#draining) throw new UnderpassError('server_restarting');
     if (this.sessions.size >= this.limits.sessions) throw new UnderpassError('server_full');
-    return this.sessions.open(this.#options.randomBytes(16).toString('base64url'), identity, token);
+    const id = this.#options.randomBytes(16).toString('base64url');
+    const voucher = this.#options.randomBytes(16);
+    return this.sessions.open({ id, voucher }, identity, token);
   }
 
   #handle(connection: Connection, session: Session, message: ClientMessage, now: Instant): void {
@@ -268,11 +273,21 @@ export class SignalingHub implements Machine<HubOutput> {
     }
   }
 
-  #learnNat(session: Session, { nat, lan = false }: FromClient<'nat' | 'register'>, now: Instant): void {
+  #learnNat(session: Session, message: FromClient<'nat' | 'register'>, now: Instant): void {
+    const { nat, lan = false, seen } = message;
     if (nat === undefined) return;
     session.nat = nat;
     session.lan = lan;
+    session.seen = seen && this.#checked(session, seen, now);
     this.punches.measured(session, now);
+  }
+
+  /** What the client says of where STUN has seen it, if that is true. */
+  #checked({ voucher }: Session, seen: Seen, now: Instant): Session['seen'] {
+    const { address, proof } = seen;
+    const claim = { voucher, address, proof: Buffer.from(proof, 'base64url') };
+    const until = this.#options.checkSource(claim, now);
+    return until === undefined ? undefined : { address, until };
   }
 
   #accepts(session: Session, { request_id }: FromClient<'register' | 'p2p_connect'>): boolean {

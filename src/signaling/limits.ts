@@ -1,3 +1,5 @@
+import type { Instant } from '../machine.ts';
+import type { SourceClaim } from '../nat/source-proofs.ts';
 import type { PlanPunch } from './punch-plan.ts';
 
 /** What a server allows. The keys are those of `limits` in its configuration; all are whole numbers. */
@@ -44,7 +46,11 @@ export interface HubOptions extends HubPolicy {
   readonly randomBytes: (size: number) => Buffer;
   /** What two clients try in order to reach each other directly. */
   readonly planPunch: PlanPunch;
+  readonly checkSource: CheckSource;
 }
+
+/** Until when it counts that a client with this voucher was seen at this address; undefined where it was not. */
+export type CheckSource = (claim: SourceClaim, now: Instant) => Instant | undefined;
 
 export const defaultLimits: ServerLimits = {
   sessions: 10_000,

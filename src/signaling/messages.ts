@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type ErrorCode, UnderpassError } from '../errors.ts';
 import { isTunnelName } from '../identity.ts';
+import type { SourceClaim } from '../nat/source-proofs.ts';
 import { base64url, link, mac, opaque } from './fields.ts';
 import { natVerdict } from './nat-schema.ts';
 import { MAX_OFFER_BYTES } from './offer.ts';
@@ -14,7 +15,7 @@ import {
   p2pResult,
   p2pStep,
 } from './punch-schema.ts';
-import { stunGreeting } from './stun-schema.ts';
+import { address, stunGreeting } from './stun-schema.ts';
 
 // docs/protocol.md section 3, message by message. Unknown fields are dropped.
 
@@ -34,6 +35,8 @@ const timestamp = z.number();
 const secret = z.object({ key_id: keyId, hash });
 /** Whether the client tells its peers addresses of its own network. */
 const lan = z.boolean().optional();
+/** Where the server's STUN has seen the client, and the proof that it was told of it. */
+const seen = z.object({ address, proof: base64url(16) }).optional();
 
 const auth = z.object({
   type: z.literal('auth'),
@@ -56,6 +59,7 @@ const register = z.object({
     .refine((secrets) => new Set(secrets.map((one) => one.key_id)).size === secrets.length, 'a key_id twice'),
   nat: natVerdict.optional(),
   lan,
+  seen,
 });
 const unregister = z.object({ type: z.literal('unregister'), name });
 const p2pConnect = z.object({
@@ -73,7 +77,7 @@ const p2pAnswerToServer = z.object({ type: z.literal('p2p_answer'), link, answer
 const p2pRefuse = z.object({ type: z.literal('p2p_refuse'), link, code });
 const p2pClose = z.object({ type: z.literal('p2p_close'), link, code: code.optional() });
 const openData = z.object({ type: z.literal('open_data'), request_id: requestId });
-const nat = z.object({ type: z.literal('nat'), nat: natVerdict, lan });
+const nat = z.object({ type: z.literal('nat'), nat: natVerdict, lan, seen });
 
 const hello = z.object({
   type: z.literal('hello'),
@@ -88,6 +92,8 @@ const authOk = z.object({
   session: base64url(16),
   resumed: z.boolean(),
   limits: z.object({ message_bytes: count, frame_bytes: count, streams_per_link: count }),
+  /** What the client shows to the server's STUN, and to nobody else's. */
+  voucher: base64url(16).optional(),
 });
 const authError = z.object({ type: z.literal('auth_error'), code, message: sentence });
 const pong = z.object({ type: z.literal('pong'), timestamp });
@@ -189,6 +195,11 @@ export function wordsFor({ code, message }: UnderpassError): { code: ErrorCode; 
 /** The complaint about a message that its sender could not send now. */
 export function outOfTurn({ type }: ClientMessage | ServerMessage): UnderpassError {
   return new UnderpassError('protocol_error', { problem: `${type} out of turn` });
+}
+
+/** How a client says where the server's STUN has seen it. */
+export function seenOf({ address, proof }: SourceClaim): FromClient<'nat'>['seen'] {
+  return { address, proof: proof.toString('base64url') };
 }
 
 export function encode(message: ClientMessage | ServerMessage): string {

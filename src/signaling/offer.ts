@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { UnderpassError } from '../errors.ts';
 import { equal, type Identity, mac, sha256, verifySignature } from '../identity.ts';
+import { offeredPorts, type PortRange } from './offered-ports.ts';
 
 /** Bytes that an offer or an answer may have. */
 export const MAX_OFFER_BYTES = 4096;
 const VERSION = 1;
+const LINK_ID_SIZE = 16;
 
 const OFFER = 'underpass/1 offer';
 const ANSWER = 'underpass/1 answer';
@@ -33,12 +35,17 @@ export interface PeerProof {
 /** A verified offer. */
 export interface Offer extends PeerProof {
   readonly keyId: number;
+  /** The id of the link that this one is to carry on, 16 raw bytes. Undefined: it is a new one. */
+  readonly resumes: Buffer | undefined;
   /** The offer as it was received, which the answer's MAC covers. */
   readonly bytes: Buffer;
 }
 
 /** A verified answer. */
-export type Answer = PeerProof;
+export interface Answer extends PeerProof {
+  /** What may be reached. Channels and datagrams count the ports of all of these, from 0. */
+  readonly ports: readonly PortRange[];
+}
 
 /** What this side brings to a new link. */
 interface Own {
@@ -84,16 +91,17 @@ const proof = {
 const offerSchema = z.object({
   versions: z.array(z.int()),
   key_id: z.int().min(0).max(255),
+  resumes: base64url(LINK_ID_SIZE).optional(),
   ...proof,
 });
-const answerSchema = z.object({ version: z.int(), ...proof });
+const answerSchema = z.object({ version: z.int(), ports: offeredPorts, ...proof });
 
 /** Read before the rest, because another version may look different. */
 const offeredVersions = z.object({ versions: z.array(z.int()) }).transform(({ versions }) => versions);
 const answeredVersions = z.object({ version: z.int() }).transform(({ version }) => [version]);
 
-/** What a subscriber sends to open a link. `nonce` is 32 random bytes of the caller's. */
-export function createOffer(own: Own & { readonly keyId: number }): {
+/** What a subscriber sends to open a link, or to carry on the one that it `resumes`. `nonce` is 32 random bytes of the caller's. */
+export function createOffer(own: Own & { readonly keyId: number; readonly resumes?: Buffer | undefined }): {
   offer: Buffer;
   mac: Buffer;
 } {
@@ -102,6 +110,7 @@ export function createOffer(own: Own & { readonly keyId: number }): {
     capabilities: own.capabilities,
     mode: own.mode,
     key_id: own.keyId,
+    resumes: own.resumes?.toString('base64url'),
     ...prove(own, own.identity.sign(OFFER, own.link, own.nonce, own.fingerprint)),
   });
   return { offer, mac: mac(own.peerKey, OFFER, SUBSCRIBER, own.link, offer) };
@@ -114,18 +123,21 @@ export function createOffer(own: Own & { readonly keyId: number }): {
 export function verifyOffer(received: Received & { readonly offer: Buffer }): Offer {
   const { peerKey, name, link, offer } = received;
   authenticate(name, offer, received.mac, mac(peerKey, OFFER, SUBSCRIBER, link, offer));
-  const { key_id: keyId, versions: _, signature, ...proof } = openOffer(offer);
+  const { key_id: keyId, resumes, versions: _, signature, ...proof } = openOffer(offer);
   const { nonce, fingerprint, identity } = proof;
   if (!verifySignature(identity, signature, OFFER, link, nonce, fingerprint)) throw unverified(name);
-  return { ...proof, keyId, bytes: offer };
+  return { ...proof, keyId, resumes, bytes: offer };
 }
 
 /** What a publisher sends back. `offer` has been verified. */
-export function createAnswer(own: Own & { readonly offer: Offer }): { answer: Buffer; mac: Buffer } {
+export function createAnswer(own: Own & { readonly offer: Offer; readonly ports: readonly PortRange[] }): {
+  answer: Buffer;
+  mac: Buffer;
+} {
   const { offer, link, nonce, fingerprint } = own;
   const signature = own.identity.sign(ANSWER, link, offer.nonce, offer.fingerprint, nonce, fingerprint);
-  const { capabilities, mode } = own;
-  const answer = seal({ version: VERSION, capabilities, mode, ...prove(own, signature) });
+  const { capabilities, mode, ports } = own;
+  const answer = seal({ version: VERSION, capabilities, mode, ports, ...prove(own, signature) });
   return { answer, mac: mac(own.peerKey, ANSWER, PUBLISHER, sha256(offer.bytes), answer) };
 }
 

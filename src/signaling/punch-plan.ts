@@ -8,6 +8,8 @@ export interface PunchSide {
   readonly verdict: NatVerdict;
   /** Whether it tells its peer addresses of its own network. */
   readonly lan: boolean;
+  /** Whether the server can tell its peer where it is: nobody probes predicted ports anywhere else. */
+  readonly vouched: boolean;
 }
 
 /** One way of trying: both sides prepare it, and begin when both have. */
@@ -47,4 +49,5 @@ export const UNKNOWN_SIDE: PunchSide = {
     ipv6: false,
   },
   lan: false,
+  vouched: false,
 };

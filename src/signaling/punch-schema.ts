@@ -1,11 +1,15 @@
 import { z } from 'zod';
 import { link, mac, opaque } from './fields.ts';
 import { MAX_BODY_BYTES } from './peer-message.ts';
+import { address } from './stun-schema.ts';
 
 // The search for a direct path: docs/protocol.md section 3, message by message.
 
 /** Bytes that a client may report at a time: more than any network carries until the next report. */
 const MAX_REPORTED_BYTES = 2 ** 40;
+
+/** Addresses of one party that a server may vouch for. */
+const MAX_VOUCHED = 4;
 
 /** A server may be newer and know strategies and reasons that we do not. */
 const word = z.string().regex(/^[a-z0-9-]{1,32}$/);
@@ -36,6 +40,8 @@ export const p2pStep = z.object({
   step: number,
   attempt: number,
   plan,
+  /** Where the server's STUN has seen the other party. */
+  vouched: z.array(address).max(MAX_VOUCHED).readonly().optional(),
 });
 export const p2pGo = z.object({ type: z.literal('p2p_go'), link, step: number });
 export const p2pRelay = z.object({ type: z.literal('p2p_relay'), link, search: number, reason: word });

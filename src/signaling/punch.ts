@@ -11,7 +11,7 @@ import {
   type Role,
   UNKNOWN_SIDE,
 } from './punch-plan.ts';
-import type { Link, Session } from './records.ts';
+import { type Link, type Session, vouchedAddress } from './records.ts';
 
 // All in milliseconds.
 
@@ -36,6 +36,9 @@ const MAX_RESTARTS = 3;
 
 /** Ends of a search that say nothing of the networks. */
 const UNTRIED: ReadonlySet<string> = new Set(['refused', 'busy']);
+
+/** Why a plan has no way, and has one as soon as both parties have shown where they are. */
+const UNVOUCHED = 'unvouched';
 
 const NOTHING: PunchPlan = { steps: [], noWay: null };
 
@@ -64,8 +67,8 @@ export interface PunchContext {
   readonly turns: BirthdayTurns;
   /** Undefined where nothing is remembered. */
   readonly outcomes: Outcomes | undefined;
-  /** To both parties. */
-  tell(link: Link, message: PunchMessage): void;
+  /** To both parties; with a step each hears where the other one has been seen. */
+  tell(link: Link, message: PunchMessage, now: Instant): void;
   /** Calls `wake` after that time, and not at the time asked for before. */
   wakeIn(punch: Punch, delay: number, now: Instant): void;
   over(outcome: PunchOutcome): void;
@@ -111,6 +114,8 @@ export class Punch {
   #pause = FIRST_PAUSE;
   #endedAt: Instant = 0;
   #direct = false;
+  /** The last search came to nothing because it was not known well enough where a party is. */
+  #isUnvouched = false;
 
   constructor(link: Link, context: PunchContext) {
     this.link = link;
@@ -133,6 +138,8 @@ export class Punch {
   measured(now: Instant): void {
     const { subscriber, publisher } = this.link;
     if (this.#phase === 'measuring' && subscriber.nat && publisher?.nat) this.#choose(now);
+    const isVouched = vouchedAddress(subscriber, now) && vouchedAddress(publisher, now);
+    if (this.#phase === 'resting' && this.#isUnvouched && isVouched) this.again(this.#search, now);
   }
 
   /** A party is back, and may have missed anything: the try begins anew. */
@@ -149,7 +156,7 @@ export class Punch {
     this.#wait('going', TRYING_TIME, now);
     const tried = this.#tried.at(-1);
     this.#burdened ||= tried !== undefined && isBurdensome(tried);
-    this.#tell({ type: 'p2p_go', link: this.link.id, step });
+    this.#tell({ type: 'p2p_go', link: this.link.id, step }, now);
   }
 
   report(role: Role, message: FromClient<'p2p_result'>, now: Instant): void {
@@ -223,7 +230,7 @@ export class Punch {
     const { planPunch, outcomes } = this.#context;
     this.#networks = [subscriber, publisher].map((party) => rateKey(party?.remoteAddress ?? ''));
     const together = new Set(this.#networks).size === 1;
-    this.#naturalPlan = planPunch(sideOf(subscriber), sideOf(publisher), together);
+    this.#naturalPlan = planPunch(sideOf(subscriber, now), sideOf(publisher, now), together);
     this.#plan = outcomes?.adapt(this.#networks, this.#naturalPlan, now) ?? this.#naturalPlan;
     this.#index = 0;
     this.#attempt = 1;
@@ -246,7 +253,7 @@ export class Punch {
       this.#tried.push(plan);
       this.#wait('arming', ARMING_TIME, now);
       const numbers = { search: this.#search, step: ++this.#step, attempt: this.#attempt };
-      this.#tell({ type: 'p2p_step', link: link.id, ...numbers, plan });
+      this.#tell({ type: 'p2p_step', link: link.id, ...numbers, plan }, now);
     }
   }
 
@@ -264,11 +271,13 @@ export class Punch {
   #end(outcome: string, now: Instant, found?: Found): void {
     const { id } = this.link;
     this.#direct = found !== undefined;
+    this.#isUnvouched = outcome === UNVOUCHED;
     if (found || (this.#burdened && !UNTRIED.has(outcome))) {
       this.#context.outcomes?.remember(this.#networks, this.#naturalPlan, found?.by, now);
     }
     this.#stop(now);
-    if (!this.#direct) this.#tell({ type: 'p2p_relay', link: id, search: this.#search, reason: outcome });
+    if (!this.#direct)
+      this.#tell({ type: 'p2p_relay', link: id, search: this.#search, reason: outcome }, now);
     const planned = this.#plan.steps.flatMap(({ strategies }) => strategies);
     const strategy = planned.find((one) => one === found?.strategy);
     this.#context.over({ link: id, outcome, strategy, milliseconds: found?.milliseconds });
@@ -300,11 +309,12 @@ export class Punch {
     this.#context.wakeIn(this, delay, now);
   }
 
-  #tell(message: PunchMessage): void {
-    this.#context.tell(this.link, message);
+  #tell(message: PunchMessage, now: Instant): void {
+    this.#context.tell(this.link, message, now);
   }
 }
 
-function sideOf(session: Session | undefined): PunchSide {
-  return session?.nat ? { verdict: session.nat, lan: session.lan } : UNKNOWN_SIDE;
+function sideOf(session: Session | undefined, now: Instant): PunchSide {
+  if (!session?.nat) return UNKNOWN_SIDE;
+  return { verdict: session.nat, lan: session.lan, vouched: vouchedAddress(session, now) !== undefined };
 }

@@ -7,7 +7,7 @@ import type { FromClient } from './messages.ts';
 import { Outcomes } from './outcomes.ts';
 import { Punch, type PunchContext, type PunchMessage, type PunchOutcome } from './punch.ts';
 import type { PlanPunch, Role } from './punch-plan.ts';
-import type { Link, Session } from './records.ts';
+import { type Link, type Session, vouchedAddress } from './records.ts';
 import type { Sessions } from './sessions.ts';
 
 /** What one party of a link may tell the other, and may report of bytes. What is more is dropped. */
@@ -101,10 +101,10 @@ export class Punches implements PunchContext {
     for (const link of session.links) this.#punches.get(link)?.resumed(now);
   }
 
-  tell(link: Link, message: PunchMessage): void {
+  tell({ subscriber, publisher }: Link, message: PunchMessage, now: Instant): void {
     const { sessions } = this.#context;
-    sessions.mention(link.subscriber, message);
-    if (link.publisher) sessions.mention(link.publisher, message);
+    sessions.mention(subscriber, withPlaceOf(publisher, message, now));
+    if (publisher) sessions.mention(publisher, withPlaceOf(subscriber, message, now));
   }
 
   wakeIn(punch: Punch, delay: number, now: Instant): void {
@@ -134,4 +134,11 @@ export class Punches implements PunchContext {
     if (!this.#reports.take(`${link.id} ${by}`, now)) return;
     this.#context.emit({ type: 'direct_bytes', direction: by === 'publisher' ? 'up' : 'down', bytes });
   }
+}
+
+/** A step says where the server's STUN has seen the other party, which is where its ports may be tried. */
+function withPlaceOf(peer: Session | undefined, message: PunchMessage, now: Instant): PunchMessage {
+  const address = vouchedAddress(peer, now);
+  if (message.type !== 'p2p_step' || address === undefined) return message;
+  return { ...message, vouched: [address] };
 }

@@ -1,3 +1,4 @@
+import type { Instant } from '../machine.ts';
 import type { NatVerdict } from '../nat/behaviour.ts';
 import type { FromClient } from './messages.ts';
 
@@ -24,6 +25,8 @@ export interface Session {
   readonly key: string;
   /** What the client resumes it with. */
   readonly id: string;
+  /** What the client shows to the server's STUN, 16 bytes. */
+  readonly voucher: Buffer;
   readonly identity: string;
   /** Which token it came with, counted from 1; 0 for none. */
   readonly token: number;
@@ -32,6 +35,8 @@ export interface Session {
   nat: NatVerdict | undefined;
   /** Whether it tells its peers addresses of that network. */
   lan: boolean;
+  /** Where the server's STUN has seen it, as the client has proved, and until when that counts. */
+  seen: { readonly address: string; readonly until: Instant } | undefined;
   /** Undefined while the client is away. */
   connection: number | undefined;
   readonly outbox: string[];
@@ -41,4 +46,9 @@ export interface Session {
   claims: number;
   /** Links of which it is a party. */
   readonly links: Set<Link>;
+}
+
+/** Where the server vouches that a client is; undefined where it cannot. */
+export function vouchedAddress(session: Session | undefined, now: Instant): string | undefined {
+  return session?.seen && now < session.seen.until ? session.seen.address : undefined;
 }

@@ -7,7 +7,7 @@ import type { Runtime } from '../net/runtime.ts';
 import type { WebSocketRoute } from '../net/websocket-server.ts';
 import { SignalingHub } from './hub.ts';
 import type { HubOutput, LinkOpen } from './hub-output.ts';
-import type { HubPolicy } from './limits.ts';
+import type { CheckSource, HubPolicy } from './limits.ts';
 import type { StunGreeting } from './messages.ts';
 import type { PunchOutcome } from './punch.ts';
 import type { PlanPunch } from './punch-plan.ts';
@@ -36,6 +36,7 @@ export interface SignalingServerOptions extends HubPolicy {
   readonly version: string;
   readonly registry: NameRegistry;
   readonly planPunch: PlanPunch;
+  readonly checkSource: CheckSource;
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly hooks: SignalingHooks;

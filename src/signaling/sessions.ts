@@ -48,15 +48,17 @@ export class Sessions {
     return session?.identity === identity ? session : undefined;
   }
 
-  open(id: string, identity: string, token: number): Session {
+  /** @param secrets what only the client is told */
+  open(secrets: Pick<Session, 'id' | 'voucher'>, identity: string, token: number): Session {
     const session: Session = {
       key: `s${++this.#lastKey}`,
-      id,
+      ...secrets,
       identity,
       token,
       remoteAddress: '',
       nat: undefined,
       lan: false,
+      seen: undefined,
       connection: undefined,
       outbox: [],
       tunnels: new Set(),
@@ -64,7 +66,7 @@ export class Sessions {
       links: new Set(),
     };
     this.#byKey.set(session.key, session);
-    this.#byId.set(id, session);
+    this.#byId.set(session.id, session);
     return session;
   }
 

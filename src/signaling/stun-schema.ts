@@ -7,7 +7,8 @@ export const MAX_ANNOUNCED = 16;
 /** Addresses that are not one machine's. A server must not have its clients send there. */
 const NOBODYS = ['unspecified', 'multicast', 'broadcast'];
 
-const address = z
+/** An address that one machine can have, in its canonical spelling. */
+export const address = z
   .union([z.ipv4(), z.ipv6()])
   .transform((text) => ipFromBytes(ipToBytes(text)))
   .refine((ip) => !NOBODYS.includes(scopeOf(ip)), 'not the address of a machine');

@@ -1,7 +1,10 @@
 import type { UnderpassError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { LinkMode } from '../signaling/offer.ts';
+import type { Protocol } from '../signaling/offered-ports.ts';
 import type { ServerConfig } from './config/server-config.ts';
+import type { PeerStatus } from './peers.ts';
+import type { PortSpec } from './ports.ts';
 
 /** How to reach the server. */
 export interface ClientOptions {
@@ -25,24 +28,44 @@ export interface ClientOptions {
   readonly logger?: Logger | undefined;
 }
 
-export interface PublishOptions {
-  readonly name: string;
+/** What both ends of a tunnel may be told. */
+interface TunnelOptions {
   readonly secret: string;
-  /** Where the service runs. Default `localhost`. */
-  readonly localHost?: string | undefined;
-  readonly localPort: number;
+  /** What `localPort` carries. A publisher's default is `tcp`, a subscriber's whatever is offered. */
+  readonly protocol?: Protocol | undefined;
   readonly mode?: LinkMode | undefined;
+  /** Seconds that connections wait for another path when all are lost, 0 to 3600. Default 60. */
+  readonly grace?: number | undefined;
+  /** Seconds without a packet after which a UDP flow is forgotten, 1 to 86400. Default 60. */
+  readonly udpIdle?: number | undefined;
 }
 
-export interface SubscribeOptions {
+/** One of `localPort` and `ports` is needed. */
+export interface PublishOptions extends TunnelOptions {
+  readonly name: string;
+  /** Where the service runs. Default `localhost`. */
+  readonly localHost?: string | undefined;
+  readonly localPort?: number | undefined;
+  /** `27015/udp`, `27015-27020/tcp+udp`, or several: `[25565, '24454/udp']`. Without a protocol they are TCP. */
+  readonly ports?: PortSpec | undefined;
+  /** Tells the service who connects: the PROXY protocol, version 2, goes before everything else. */
+  readonly proxyProtocol?: 'v2' | undefined;
+  /** Fingerprints of the only keys that may connect. */
+  readonly allow?: readonly string[] | undefined;
+  /** Fingerprints of keys that may not. */
+  readonly deny?: readonly string[] | undefined;
+}
+
+/** One of `localPort` and `ports` is needed. */
+export interface SubscribeOptions extends TunnelOptions {
   /** The name that the publisher chose. */
   readonly target: string;
-  readonly secret: string;
   /** Where to listen. Default `127.0.0.1`. */
   readonly listenHost?: string | undefined;
-  /** 0 lets the system choose. */
-  readonly localPort: number;
-  readonly mode?: LinkMode | undefined;
+  /** For the first port that is offered; the others keep their distance from it. 0 lets the system choose each. */
+  readonly localPort?: number | undefined;
+  /** `8000`, `same` (as they are offered) or `0`, with `/tcp`, `/udp` or `/tcp+udp` behind it where only that is wanted. */
+  readonly ports?: number | string | undefined;
 }
 
 /** A published or reached service. */
@@ -50,6 +73,17 @@ export interface Tunnel {
   /** Resolves when the tunnel is over: with what ended it, or undefined after `close`. Never rejects. */
   readonly closed: Promise<UnderpassError | undefined>;
   close(): Promise<void>;
+}
+
+/** A published service. */
+export interface PublishedTunnel extends Tunnel {
+  /** Who is connected. */
+  peers(): readonly PeerStatus[];
+  /**
+   * Ends the link of one of them, by the short name that `peers` and the events give it; false when nobody has it. It may come back, unless
+   * its key is denied.
+   */
+  closePeer(peer: string): boolean;
 }
 
 /** A server that accepts connections. */

@@ -1,254 +1,299 @@
 import type { Instant } from '../machine.ts';
 import type { Budget } from '../net/budget.ts';
-import { ByteQueue } from '../net/byte-queue.ts';
-import { FlowWindow } from '../net/flow-window.ts';
 import {
-  ChannelDecoder,
   ChannelError,
-  ChannelFrame,
   type ChannelHeader,
   type ChannelSink,
   encodeChannelHeader,
-  encodeDataHeader,
-  encodeOffset,
   encodeReset,
-  INITIAL_CREDIT,
-  MAX_DATA,
+  type LaneKind,
   ResetCode,
 } from './channel-frame.ts';
+import { ChannelLane } from './channel-lane.ts';
+import { ChannelReceiver } from './channel-receiver.ts';
+import { ChannelSender } from './channel-sender.ts';
 
 /** What happened on a channel. */
 export type ChannelOutput =
-  /** The opener said what it wants (acceptor only, first). */
-  | { readonly type: 'opened'; readonly header: ChannelHeader }
   /** Bytes for the application. Give them back with `consume` once it has taken them. */
   | { readonly type: 'data'; readonly chunk: Buffer }
   /** The peer's application has sent its last byte. */
   | { readonly type: 'end' }
   /** The queue was full and has room again. */
   | { readonly type: 'drain' }
-  /** The channel is over: `finished` in both directions, or reset with a code (by the peer, or `protocolError`). */
+  /** The channel is over: both sides have everything, or it was reset with a code (by the peer, `abandon` or `protocolError`). */
   | { readonly type: 'finished' }
   | { readonly type: 'reset'; readonly code: number; readonly problem?: string };
 
 export interface ChannelOptions {
-  /** The opener's header; undefined on the side that accepts. */
-  readonly header: ChannelHeader | undefined;
+  /** What the opener writes at the start of every lane; undefined on the side that accepts. */
+  readonly opener: Pick<ChannelHeader, 'port' | 'channel'> | undefined;
   /** Where the receive credit comes from: the link's. */
   readonly budget: Budget;
-  /** What all channels of the link may have queued for the peer. */
+  /** What all channels of the link may keep until their peers have it. */
   readonly sendBudget: Budget;
 }
 
-/** How far a channel's credit grows, while the link's budget has it. */
-const MAX_CREDIT = 16 * 1024 * 1024;
-
-/** Bytes waiting for credit or for the carrier, at which the application is told to wait. */
-const SEND_MARK = 64 * 1024;
-
 /**
- * One application connection, without a carrier: bytes are numbered from the channel's start, and the receiver's credit says
- * up to where the sender may go. Feed it what the carrier's stream delivers with `receive`, and give the stream what
- * `transmit` yields. A core: it is told the time and does no I/O.
+ * One application connection, which outlives the streams ("lanes") that carry it. Bytes are numbered from the channel's
+ * start; the sender keeps them until they are acknowledged and sends on one lane at a time, the receiver takes them from
+ * all lanes and drops what it has. Feed it what a lane delivers with `receive`, and give the lane what `transmit` yields.
+ * A core: it is told the time and does no I/O.
  */
 export class Channel implements ChannelSink {
-  readonly #window: FlowWindow;
-  readonly #sendBudget: Budget;
-  readonly #decoder: ChannelDecoder;
-  readonly #queue = new ByteQueue();
+  readonly #opener: Pick<ChannelHeader, 'port' | 'channel'> | undefined;
+  readonly #sender: ChannelSender;
+  readonly #receiver: ChannelReceiver;
+  #lanes: readonly ChannelLane[] = [];
+  /** The lane that data goes to. */
+  #sending: ChannelLane | undefined;
+  /** The lane that it will go to as soon as the peer has been heard there. */
+  #next: ChannelLane | undefined;
+  /** Inside `receive`: where the bytes come from, and when. */
+  #from: ChannelLane | undefined;
+  #now: Instant;
   #outputs: ChannelOutput[] = [];
   #outputsTaken = 0;
-  #header: Buffer | undefined;
-  #sent = 0;
-  #peerCredit = INITIAL_CREDIT;
-  #received = 0;
-  #consumed = 0;
-  #granted = INITIAL_CREDIT;
-  #creditDue = false;
-  #resetDue: number | undefined;
-  #ending = false;
-  #finSent = false;
-  #finReceived = false;
-  #blocked = false;
   #over = false;
+  /** What a lane is told when the channel is over. */
+  #farewell: 'acknowledgement' | Buffer | undefined;
 
-  constructor({ header, budget, sendBudget }: ChannelOptions, now: Instant) {
-    this.#sendBudget = sendBudget;
-    this.#window = new FlowWindow({ initial: INITIAL_CREDIT, maximum: MAX_CREDIT, budget }, now);
-    this.#decoder = new ChannelDecoder(header === undefined, this);
-    this.#header = header && encodeChannelHeader(header);
+  constructor({ opener, budget, sendBudget }: ChannelOptions, now: Instant) {
+    this.#opener = opener;
+    this.#sender = new ChannelSender(sendBudget);
+    this.#receiver = new ChannelReceiver(budget, now);
+    this.#now = now;
   }
 
-  /** The channel needs its carrier's stream no more; `transmit` may still have a RESET to send. */
+  /** Nothing more happens; `transmit` may still have last frames for the lanes. */
   get over(): boolean {
     return this.#over;
   }
 
+  /** The lane that data goes to. */
+  get sending(): ChannelLane | undefined {
+    return this.#sending;
+  }
+
+  /** There is one more lane; data goes there if it had none to go to. */
+  addLane(kind: LaneKind): ChannelLane {
+    const lane = new ChannelLane(this);
+    if (this.#opener !== undefined) lane.header = encodeChannelHeader({ ...this.#opener, kind });
+    if (kind === 'new') {
+      lane.position = 0;
+      lane.arrived = 0;
+      lane.heard = true;
+    } else lane.greets = true;
+    this.#lanes = [...this.#lanes, lane];
+    if (this.#sending === undefined) this.#move(lane);
+    return lane;
+  }
+
+  /** A lane is gone, with whatever was on its way there. */
+  removeLane(lane: ChannelLane): void {
+    this.#lanes = this.#lanes.filter((one) => one !== lane);
+    if (this.#next === lane) this.#next = undefined;
+    if (this.#sending === lane) {
+      this.#sending = undefined;
+      if (this.#next !== undefined) this.#move(this.#next);
+    }
+    this.#receiver.repeatAck();
+  }
+
+  /**
+   * Data is to go to this lane: as soon as the peer has been heard there.
+   * @param atOnce do not wait: what it goes to now is no good
+   */
+  prefer(lane: ChannelLane, atOnce: boolean): void {
+    if (lane === this.#sending) this.#next = undefined;
+    else if (atOnce || lane.heard || this.#sending === undefined) this.#move(lane);
+    else this.#next = lane;
+  }
+
   /** Queues the application's bytes. Ask `blocked` before writing more. */
   write(chunk: Buffer): void {
-    if (this.#over || this.#ending) return;
-    this.#queue.push(chunk);
-    this.#sendBudget.take(chunk.length);
-    if (this.#queue.length >= SEND_MARK || this.#sendBudget.overdraft > 0) this.#blocked = true;
+    if (!this.#over) this.#sender.write(chunk);
   }
 
   /** Whether the queue is full; `drain` follows. */
   get blocked(): boolean {
-    return this.#blocked && !this.#over;
+    return this.#sender.blocked && !this.#over;
   }
 
   /** The application will write no more. */
   end(): void {
-    this.#ending = true;
+    this.#sender.end();
   }
 
   /** Ends the channel at once, both ways, and tells the peer why. No more outputs follow. */
   reset(code: number): void {
     if (this.#over) return;
-    this.#resetDue = code;
     this.#outputs = [];
     this.#outputsTaken = 0;
-    this.#finish();
+    this.#close(encodeReset(code));
+  }
+
+  /** The same, but the application has to be told. */
+  abandon(code: number): void {
+    if (this.#over) return;
+    this.#outputs.push({ type: 'reset', code });
+    this.#close(encodeReset(code));
   }
 
   /** The application has taken bytes: the peer may send as many again. */
   consume(bytes: number, now: Instant, rtt: number | undefined): void {
-    this.#consumed += bytes;
-    if (this.#over) this.#releaseWindow();
-    if (this.#over || this.#finReceived) return;
-    const grant = this.#window.consume(bytes, now, rtt);
-    if (grant === 0) return;
-    this.#granted += grant;
-    this.#creditDue = true;
+    if (this.#over) this.#receiver.takeRest(bytes);
+    else this.#receiver.consume(bytes, now, rtt);
   }
 
-  /** Bytes have arrived on the carrier's stream. */
-  receive(chunk: Buffer): void {
+  /** Bytes have arrived on a lane. */
+  receive(lane: ChannelLane, chunk: Buffer, now: Instant): void {
     if (this.#over) return;
+    this.#from = lane;
+    this.#now = now;
     try {
-      this.#decoder.decode(chunk);
+      lane.decoder.decode(chunk);
     } catch (error) {
       if (!(error instanceof ChannelError)) throw error;
       // What follows the end of a channel means nothing.
-      if (this.#over) return;
-      this.#outputs.push({ type: 'reset', code: ResetCode.protocolError, problem: error.message });
-      this.#resetDue = ResetCode.protocolError;
-      this.#finish();
+      if (!this.#over) this.#offend(error.message);
     }
-  }
-
-  /** The carrier's stream has gone: a channel that is not finished is reset with it. */
-  lost(): void {
-    if (this.#over) return;
-    this.#outputs.push({ type: 'reset', code: ResetCode.closed });
-    this.#finish();
   }
 
   pollOutput(): ChannelOutput | undefined {
     if (this.#outputsTaken < this.#outputs.length) return this.#outputs[this.#outputsTaken++];
-    this.#outputs = [];
+    if (this.#outputsTaken > 0) this.#outputs = [];
     this.#outputsTaken = 0;
     return undefined;
   }
 
-  /** Whether `transmit` has something to yield. */
-  get pending(): boolean {
-    if (this.#header !== undefined || this.#resetDue !== undefined) return true;
-    if (this.#over) return false;
-    if (this.#creditDue) return true;
-    return this.#queue.length > 0 ? this.#peerCredit > this.#sent : this.#ending && !this.#finSent;
+  pollTimeout(): Instant | undefined {
+    return this.#over ? undefined : this.#receiver.ackAt;
   }
 
-  /** Appends what is to be written to the carrier's stream now, one data frame at most. */
-  transmit(into: Buffer[]): void {
-    if (this.#header !== undefined) into.push(this.#header);
-    this.#header = undefined;
-    if (this.#resetDue !== undefined) into.push(encodeReset(this.#resetDue));
-    this.#resetDue = undefined;
-    if (this.#over) return;
-    if (this.#creditDue) into.push(encodeOffset(ChannelFrame.credit, this.#granted));
-    this.#creditDue = false;
-    this.#transmitData(into);
+  handleTimeout(now: Instant): void {
+    this.#receiver.handleTimeout(now);
   }
 
-  onHeader(header: ChannelHeader): void {
-    this.#outputs.push({ type: 'opened', header });
+  /** Whether `transmit` has something to yield for this lane. */
+  pending(lane: ChannelLane): boolean {
+    if (lane.header !== undefined) return true;
+    if (this.#over) return this.#owesFarewell(lane);
+    return lane.greets || (lane === this.#sending && (this.#receiver.ackDue || this.#sender.pending));
+  }
+
+  /** Appends what is to be written to the lane now, one data frame at most. */
+  transmit(lane: ChannelLane, into: Buffer[]): void {
+    if (lane.header !== undefined) into.push(lane.header);
+    lane.header = undefined;
+    if (this.#over) {
+      this.#transmitFarewell(lane, into);
+      return;
+    }
+    const isSending = lane === this.#sending;
+    if (lane.greets || (isSending && this.#receiver.ackDue)) this.#acknowledge(lane, into);
+    if (!isSending) return;
+    this.#sender.transmit(lane, into);
+    this.#unblock();
   }
 
   onData(chunk: Buffer): void {
     if (this.#over) return;
-    if (this.#finReceived) throw new ChannelError('data after the end');
-    if (!this.#window.receive(chunk.length)) throw new ChannelError('data beyond the credit');
-    this.#received += chunk.length;
-    this.#outputs.push({ type: 'data', chunk });
+    const fresh = this.#receiver.onData(this.#lane, chunk, this.#now);
+    if (fresh !== undefined) this.#outputs.push({ type: 'data', chunk: fresh });
   }
 
-  onCredit(offset: number): void {
-    if (offset < this.#peerCredit) throw new ChannelError('credit taken back');
-    this.#peerCredit = offset;
+  onAck(received: number, limit: number): void {
+    if (this.#over) return;
+    const lane = this.#lane;
+    lane.heard = true;
+    this.#sender.onAck(received, limit);
+    this.#unblock();
+    if (this.#next === lane) this.#move(lane);
+    this.#finishIfDone();
+  }
+
+  onSeek(offset: number): void {
+    if (!this.#over) this.#receiver.onSeek(this.#lane, offset);
   }
 
   onFin(offset: number): void {
-    if (this.#over) return;
-    if (this.#finReceived || offset !== this.#received)
-      throw new ChannelError(`end at ${offset}, not ${this.#received}`);
-    this.#finReceived = true;
+    if (this.#over || !this.#receiver.onFin(this.#lane, offset)) return;
     this.#outputs.push({ type: 'end' });
     this.#finishIfDone();
   }
 
   onReset(code: number): void {
     if (this.#over) return;
-    this.#outputs.push({ type: 'reset', code });
-    this.#finish();
-  }
-
-  #transmitData(into: Buffer[]): void {
-    const at = into.length;
-    const allowed = Math.min(MAX_DATA, this.#peerCredit - this.#sent);
-    if (this.#queue.length > 0 && allowed > 0) {
-      into.push(PLACEHOLDER);
-      const length = this.#queue.take(allowed, into);
-      this.#sendBudget.release(length);
-      into[at] = encodeDataHeader(length);
-      this.#sent += length;
-    }
-    if (this.#blocked && this.#hasRoom) {
-      this.#blocked = false;
-      this.#outputs.push({ type: 'drain' });
-    }
-    if (this.#ending && !this.#finSent && this.#queue.length === 0) {
-      into.push(encodeOffset(ChannelFrame.fin, this.#sent));
-      this.#finSent = true;
-      this.#finishIfDone();
+    // Whoever has finished has our FIN and everything before it; only its acknowledgement did not come.
+    if (code === ResetCode.finished) {
+      if (!this.#sender.finSent || !this.#receiver.ended)
+        throw new ChannelError('finished before both ends were');
+      this.#finish();
+    } else {
+      this.#outputs.push({ type: 'reset', code });
+      this.#close(undefined);
     }
   }
 
-  get #hasRoom(): boolean {
-    return (
-      this.#queue.length === 0 || (this.#queue.length <= SEND_MARK / 2 && this.#sendBudget.overdraft === 0)
-    );
+  get #lane(): ChannelLane {
+    if (this.#from === undefined) throw new Error('no lane delivers anything');
+    return this.#from;
+  }
+
+  #move(lane: ChannelLane): void {
+    this.#sending = lane;
+    this.#next = undefined;
+    this.#sender.move();
+    // A lane that greets says all there is to say, and at the start there is nothing.
+    if (!lane.greets && this.#lanes.length > 1) this.#receiver.repeatAck();
+  }
+
+  #acknowledge(lane: ChannelLane, into: Buffer[]): void {
+    lane.greets = false;
+    lane.endAcknowledged = this.#receiver.ended;
+    into.push(this.#receiver.ack(lane === this.#sending));
+  }
+
+  #unblock(): void {
+    if (this.#sender.unblock()) this.#outputs.push({ type: 'drain' });
   }
 
   #finishIfDone(): void {
-    if (!this.#finSent || !this.#finReceived) return;
-    this.#outputs.push({ type: 'finished' });
-    this.#over = true;
-    // Without a reset the application still gets what it has not taken yet: that stays on the link's account.
-    this.#releaseWindow();
-  }
-
-  #releaseWindow(): void {
-    if (this.#consumed === this.#received) this.#window.close();
+    if (this.#sender.finAcknowledged && this.#receiver.ended) this.#finish();
   }
 
   #finish(): void {
-    if (this.#over) return;
+    this.#outputs.push({ type: 'finished' });
     this.#over = true;
-    this.#window.close();
-    this.#sendBudget.release(this.#queue.length);
-    this.#queue.clear();
+    this.#farewell = 'acknowledgement';
+    this.#sender.clear();
+    // The application still gets what it has not taken yet: that stays on the link's account.
+    this.#receiver.takeRest(0);
+  }
+
+  #offend(problem: string): void {
+    this.#outputs.push({ type: 'reset', code: ResetCode.protocolError, problem });
+    this.#close(encodeReset(ResetCode.protocolError));
+  }
+
+  #close(farewell: Buffer | undefined): void {
+    this.#over = true;
+    this.#farewell = farewell;
+    this.#sender.clear();
+    this.#receiver.release();
+  }
+
+  #owesFarewell(lane: ChannelLane): boolean {
+    if (lane.closed || this.#farewell === undefined) return false;
+    return this.#farewell !== 'acknowledgement' || !lane.endAcknowledged;
+  }
+
+  #transmitFarewell(lane: ChannelLane, into: Buffer[]): void {
+    if (!this.#owesFarewell(lane) || this.#farewell === undefined) return;
+    lane.closed = true;
+    // Whichever lane is the faster one tells the peer that it has finished, too.
+    if (this.#farewell === 'acknowledgement') this.#acknowledge(lane, into);
+    else into.push(this.#farewell);
   }
 }
-
-const PLACEHOLDER = Buffer.alloc(0);

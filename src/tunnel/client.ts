@@ -1,6 +1,6 @@
 import { silentLogger } from '../log.ts';
 import { systemRuntime } from '../net/runtime.ts';
-import type { ClientOptions, PublishOptions, SubscribeOptions, Tunnel } from './api.ts';
+import type { ClientOptions, PublishedTunnel, PublishOptions, SubscribeOptions, Tunnel } from './api.ts';
 import { Connection } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
 import { Publisher } from './publisher.ts';
@@ -20,7 +20,7 @@ export class Client {
   }
 
   /** Publishes a local service under a name. Failures are events, and the last one is what `closed` resolves with. */
-  publish(options: PublishOptions, onEvent: (event: TunnelEvent) => void): Tunnel {
+  publish(options: PublishOptions, onEvent: (event: TunnelEvent) => void): PublishedTunnel {
     return this.#keep(new Publisher(this.#connection, options, onEvent));
   }
 
@@ -35,7 +35,7 @@ export class Client {
     await this.#connection.close();
   }
 
-  #keep(tunnel: Tunnel): Tunnel {
+  #keep<T extends Tunnel>(tunnel: T): T {
     this.#tunnels.add(tunnel);
     void tunnel.closed.then(() => this.#tunnels.delete(tunnel));
     return tunnel;

@@ -71,11 +71,11 @@ export class Connection {
   readonly #stun: readonly StunAddress[];
   readonly #nat: NatWatch;
   readonly #tenants = new Set<Tenant>();
+  /** Those whose connections wait for a path. */
+  readonly #waiting = new Set<Tenant>();
   /** By link id. */
   readonly #links = new Map<string, LinkListener>();
   #turn: LinkListener | undefined;
-  /** Who waits for the connection to come back. */
-  readonly #hurried = new Set<object>();
   #identity: Identity | undefined;
   #quiche: Quiche | undefined;
   /** Made ahead: the first one takes as long as several round trips. */
@@ -85,6 +85,9 @@ export class Connection {
   /** Where the server says it answers STUN, and, as text, which of that is watched. */
   #greeted: StunGreeting | undefined;
   #watched: string | undefined;
+  /** What it gave us for its STUN; and whether that has been asked, and is to be heard before anything is said of this network. */
+  #voucher: Buffer | undefined;
+  #isVouching = false;
   #starting: Promise<void> | undefined;
   #over: UnderpassError | undefined;
 
@@ -134,6 +137,11 @@ export class Connection {
     return this.#nat.standpoint;
   }
 
+  /** The same, for the server: undefined also while its STUN is asked where we are. */
+  get reportable(): Standpoint | undefined {
+    return this.#isVouching ? undefined : this.standpoint;
+  }
+
   /** Whether peers may be told addresses of this network. */
   get lanAddresses(): boolean {
     return this.#options.lanAddresses ?? true;
@@ -172,6 +180,7 @@ export class Connection {
   }
 
   remove(tenant: Tenant): void {
+    this.hurry(tenant, false);
     this.#tenants.delete(tenant);
   }
 
@@ -200,11 +209,11 @@ export class Connection {
     this.relay.check();
   }
 
-  /** While anybody is in a hurry, the connection is tried again after 5 s at most. @param who says so, and takes it back */
-  hurry(who: object, on: boolean): void {
-    if (on) this.#hurried.add(who);
-    else this.#hurried.delete(who);
-    this.#signaling?.hurry(this.#hurried.size > 0);
+  /** Whether connections of this tunnel's wait for a path: a server that is away is tried after 5 s at most then. */
+  hurry(tenant: Tenant, isWaiting: boolean): void {
+    if (isWaiting) this.#waiting.add(tenant);
+    else this.#waiting.delete(tenant);
+    this.#signaling?.hurry(this.#waiting.size > 0);
   }
 
   /** Resolves when the router has its port back, too. */
@@ -231,9 +240,10 @@ export class Connection {
       version: VERSION,
       runtime: this.runtime,
       handler: {
-        onOnline: (resumed, limits, stun) => {
+        onOnline: (resumed, limits, stun, voucher) => {
           this.#limits = limits;
           this.#greeted = stun;
+          this.#vouch(voucher);
           this.log.info('connected', { server: this.server, resumed });
           this.#reportNat();
           this.#tell((tenant) => tenant.onOnline(resumed));
@@ -276,19 +286,30 @@ export class Connection {
     this.#watched = wanted;
     const greeted = this.#greeted;
     this.#nat.watch(async () => {
-      const own = greeted === undefined ? [] : [ownStunServer(this.#address, greeted)];
+      const own = greeted === undefined ? [] : [ownStunServer(this.#address, greeted, this.#voucher)];
       return Promise.all([...own, ...this.#stun.map(namedStunServer)]);
     });
   }
 
+  /** Another session: where we are has to be shown again, and the server is to know that when it plans a search. */
+  #vouch(voucher: Buffer | undefined): void {
+    const isKnown = voucher === undefined ? this.#voucher === undefined : this.#voucher?.equals(voucher);
+    this.#voucher = voucher;
+    if (isKnown) return;
+    this.#isVouching = true;
+    if (!this.#nat.vouch(voucher)) this.#isVouching = false;
+  }
+
   #onStandpoint(standpoint: Standpoint): void {
+    this.#isVouching = false;
     this.#reportNat();
     for (const link of [...this.#links.values()]) link.onStandpoint(standpoint);
   }
 
   #reportNat(): void {
-    const { standpoint } = this;
-    if (this.online && standpoint) this.signaling.reportNat(standpoint.measured.verdict, this.lanAddresses);
+    const { reportable } = this;
+    if (!this.online || reportable === undefined) return;
+    this.signaling.reportNat(reportable.measured.verdict, this.lanAddresses, reportable.claim);
   }
 
   #onOffer(offer: FromServer<'p2p_offer'>): void {

@@ -7,12 +7,15 @@ const INTERVAL = 20_000;
 /** Tells the server how many bytes it was spared, which its operator likes to know. */
 export class DirectBytes {
   readonly #connection: Connection;
-  readonly #link: string;
+  readonly #link: () => string;
   readonly #take: () => number;
   #timer: Timer | undefined;
 
-  /** @param take gives the bytes that have come since it was asked last */
-  constructor(connection: Connection, link: string, take: () => number) {
+  /**
+   * @param link as the server knows it at the moment
+   * @param take gives the bytes that have come since it was asked last
+   */
+  constructor(connection: Connection, link: () => string, take: () => number) {
     this.#connection = connection;
     this.#link = link;
     this.#take = take;
@@ -30,7 +33,7 @@ export class DirectBytes {
   tell(): void {
     if (!this.#connection.online) return;
     const bytes = this.#take();
-    if (bytes > 0) this.#connection.signaling.directBytes(this.#link, bytes);
+    if (bytes > 0) this.#connection.signaling.directBytes(this.#link(), bytes);
   }
 
   /** There will be none for a while. */

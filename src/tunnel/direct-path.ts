@@ -54,7 +54,7 @@ export class DirectPath {
       onSelected: (path) => this.#onSelected(path),
       onFailed: (reason) => handler.onFailed(reason),
       onLost: () => {
-        this.#carrier?.close();
+        this.#carrier?.drop();
         this.#over(undefined);
       },
       onPacket: (packet) => {
@@ -81,8 +81,9 @@ export class DirectPath {
     this.#puncher.predict(prediction);
   }
 
-  arm(step: PunchStep): void {
-    this.#puncher.arm(step);
+  /** @param vouched addresses at which our own server has seen the peer */
+  arm(step: PunchStep, vouched: readonly string[] = []): void {
+    this.#puncher.arm(step, vouched);
   }
 
   go(): void {
@@ -101,13 +102,22 @@ export class DirectPath {
     return received;
   }
 
-  /** Ends it: what is on it is reset. */
+  /** Ends it with its link: what is on it is reset. */
   close(): void {
+    this.#end((carrier) => carrier.close());
+  }
+
+  /** Ends it, and not the link. */
+  drop(): void {
+    this.#end((carrier) => carrier.drop());
+  }
+
+  #end(how: (carrier: QuicCarrier) => void): void {
     if (this.#state === 'over') return;
     // Only of a path that was up somebody has to hear.
     if (!this.isUp) this.#state = 'over';
     // Its goodbye has to get out first.
-    this.#carrier?.close();
+    if (this.#carrier !== undefined) how(this.#carrier);
     this.#over(undefined);
   }
 

@@ -3,6 +3,7 @@ import type { Instant } from '../machine.ts';
 import { RateLimiter } from '../net/rate-limit.ts';
 import type { Timer } from '../net/runtime.ts';
 import { type PunchKeys, punchKeys, type Role } from '../punch/keys.ts';
+import { ProbeBudget } from '../punch/probe-budget.ts';
 import type { Prediction } from '../punch/round.ts';
 import { STRATEGIES, type Strategy } from '../punch/strategies.ts';
 import type { PunchStep } from '../punch/strategy.ts';
@@ -12,6 +13,7 @@ import type { SealedMessage } from '../signaling/peer-message.ts';
 import type { Connection, LinkListener } from './connection.ts';
 import { DirectBytes } from './direct-bytes.ts';
 import { DirectPath } from './direct-path.ts';
+import type { EarlyListener } from './early-listener.ts';
 import type { LinkCarrier } from './link-carrier.ts';
 import type { Meeting } from './meeting.ts';
 import { PeerTalk } from './peer-talk.ts';
@@ -20,32 +22,40 @@ import { type Standpoint, sameNetwork } from './standpoint.ts';
 /** Searches a minute, in the long run, whatever the server wants: each may send a few thousand probes. */
 const SEARCHES_PER_MINUTE = 6;
 
-/** Notices that come before the peers have met: no more than a first step and a handful of addresses. */
-const MAX_EARLY = 32;
-
 /** From a search that found nothing to the next: from the first to the second figure, doubled each time. Milliseconds. */
 const FIRST_PAUSE = 10_000;
 const LAST_PAUSE = 3_600_000;
 
 /** Reasons that may be others the next time, though neither network has changed. */
-const PASSING: ReadonlySet<string> = new Set(['exhausted', 'busy', 'unmeasured']);
+const PASSING: ReadonlySet<string> = new Set(['exhausted', 'busy', 'unmeasured', 'unvouched']);
+
+/** What the server wants tried, and where it has seen the peer. */
+interface Order {
+  readonly planned: PunchStep;
+  readonly vouched: readonly string[];
+}
 
 export interface DirectSearchOptions {
   readonly connection: Connection;
   readonly role: Role;
   /** The tunnel's, for error messages. */
   readonly name: string;
-  /** The link's id, 16 bytes. */
-  readonly link: Buffer;
 }
 
-/** Looks for a direct path for one link as the server orders it, and again when it is lost. */
+/** The number of the first search after a meeting. */
+const FIRST_SEARCH = 1;
+
+/**
+ * Looks for a direct path for one link as the server orders it, and again when it is lost. The peers of a link may meet again, when
+ * the server has forgotten them: then there is a new id, and new keys, and a path that is there stays.
+ */
 export class DirectSearch implements LinkListener {
   readonly #options: DirectSearchOptions;
-  readonly #id: string;
   readonly #searches = new RateLimiter(SEARCHES_PER_MINUTE);
+  readonly #budget = new ProbeBudget();
   readonly #bytes: DirectBytes;
-  #early: (() => void)[] = [];
+  /** As the server knows the link. */
+  #id = '';
   #meeting: Meeting | undefined;
   #talk: PeerTalk | undefined;
   #keys: PunchKeys | undefined;
@@ -71,16 +81,20 @@ export class DirectSearch implements LinkListener {
 
   constructor(options: DirectSearchOptions) {
     this.#options = options;
-    this.#id = options.link.toString('base64url');
-    this.#bytes = new DirectBytes(options.connection, this.#id, () => this.#active?.takeReceived() ?? 0);
-    options.connection.listen(this.#id, this);
+    const take = () => this.#active?.takeReceived() ?? 0;
+    this.#bytes = new DirectBytes(options.connection, () => this.#id, take);
   }
 
-  /** The peers have met. */
-  begin(meeting: Meeting): void {
-    if (this.#closed) return;
+  /** The peers have met. @param early what the server has said of it so far, and will say */
+  begin(meeting: Meeting, early: EarlyListener): void {
+    if (this.#closed) {
+      early.close();
+      return;
+    }
     const { connection, role, name } = this.#options;
     const { peerKey, transcript, refusal } = meeting;
+    this.#forgetMeeting();
+    this.#id = transcript.link.toString('base64url');
     this.#meeting = meeting;
     this.#searchBegan = connection.runtime.now();
     this.#keys = punchKeys(peerKey, transcript);
@@ -95,9 +109,7 @@ export class DirectSearch implements LinkListener {
     );
     if (refusal !== undefined) meeting.link.relayedBecause(refusal);
     if (connection.standpoint !== undefined) this.onStandpoint(connection.standpoint);
-    const early = this.#early;
-    this.#early = [];
-    for (const notice of early) notice();
+    early.handTo(this);
   }
 
   /** The peer has proved its certificate, through the server. */
@@ -116,7 +128,7 @@ export class DirectSearch implements LinkListener {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#options.connection.unlisten(this.#id);
+    if (this.#id !== '') this.#options.connection.unlisten(this.#id);
     this.#options.connection.giveTurn(this);
     this.#again?.cancel();
     this.#bytes.stop();
@@ -141,7 +153,7 @@ export class DirectSearch implements LinkListener {
       if (search < this.#search) return;
       this.#search = search;
       this.#resting = true;
-      this.#seeking?.close();
+      this.#seeking?.drop();
       this.#seeking = undefined;
       this.#options.connection.giveTurn(this);
       if (this.#active !== undefined || refusal !== undefined) return;
@@ -165,20 +177,41 @@ export class DirectSearch implements LinkListener {
     const before = this.#stood;
     this.#stood = standpoint;
     this.#talk?.tell(standpoint.candidates);
-    if (before?.sockets[4] !== standpoint.sockets[4]) this.check();
+    if (before?.sockets[4] !== standpoint.sockets[4]) {
+      this.#budget.renew();
+      this.check();
+    }
     if (before !== undefined && sameNetwork(before, standpoint)) return;
     this.#pause = FIRST_PAUSE;
     if (this.#resting && this.#active === undefined) this.#ask();
   }
 
   #whenMet(notice: (meeting: Meeting) => void): void {
-    const meeting = this.#meeting;
-    if (this.#closed) return;
-    if (meeting !== undefined) notice(meeting);
-    else if (this.#early.length < MAX_EARLY) this.#early.push(() => this.#whenMet(notice));
+    if (!this.#closed && this.#meeting !== undefined) notice(this.#meeting);
   }
 
-  #prepare(meeting: Meeting, { search, step, plan }: FromServer<'p2p_step'>): void {
+  /** The server counts anew. A path that there is will do for its first search. */
+  #forgetMeeting(): void {
+    const { connection, role } = this.#options;
+    if (this.#id !== '') {
+      connection.unlisten(this.#id);
+      if (role === 'subscriber' && connection.online) connection.signaling.closeLink(this.#id);
+    }
+    connection.giveTurn(this);
+    this.#seeking?.close();
+    this.#seeking = undefined;
+    this.#search = 0;
+    this.#step = 0;
+    this.#stood = undefined;
+    this.#prediction = undefined;
+    this.#held = undefined;
+    this.#relayIsUp = false;
+    this.#resting = false;
+    this.#again?.cancel();
+    if (this.#found !== undefined) this.#found = { ...this.#found, search: FIRST_SEARCH };
+  }
+
+  #prepare(meeting: Meeting, { search, step, plan, vouched = [] }: FromServer<'p2p_step'>): void {
     const { runtime, standpoint, quiche } = this.#options.connection;
     this.#step = step;
     this.#held = undefined;
@@ -194,7 +227,7 @@ export class DirectSearch implements LinkListener {
       this.#answer({ result: 'failed' });
     } else if (!this.#hasTurn(planned)) {
       this.#answer({ result: 'failed' });
-    } else this.#take(meeting, standpoint, search, planned);
+    } else this.#take(meeting, standpoint, search, { planned, vouched });
   }
 
   #answer(result: PunchResult): void {
@@ -214,19 +247,19 @@ export class DirectSearch implements LinkListener {
   }
 
   /** Takes the step. */
-  #take(meeting: Meeting, standpoint: Standpoint, search: number, planned: PunchStep): void {
+  #take(meeting: Meeting, standpoint: Standpoint, search: number, { planned, vouched }: Order): void {
     const { runtime } = this.#options.connection;
     if (!this.#isSeekingIn(search)) {
       if (search !== this.#search && this.#search > 0) this.#searchBegan = runtime.now();
       this.#search = search;
-      this.#seeking?.close();
+      this.#seeking?.drop();
       this.#seeking = this.#open(meeting, standpoint);
     }
     this.#resting = false;
     this.#again?.cancel();
     const step = this.#step;
     const arm = () => {
-      this.#seeking?.arm(planned);
+      this.#seeking?.arm(planned, vouched);
       if (this.#prediction?.step === step) this.#seeking?.predict(this.#prediction.prediction);
     };
     if (this.#relayIsUp || !planned.strategies.includes('birthday')) arm();
@@ -234,14 +267,18 @@ export class DirectSearch implements LinkListener {
   }
 
   #open(meeting: Meeting, standpoint: Standpoint): DirectPath {
-    const { connection, role, name, link } = this.#options;
+    const { connection, role, name } = this.#options;
     const { runtime, log, signaling, quiche } = connection;
+    const { link } = meeting.transcript;
     const { sockets, measured, loopback } = standpoint;
     if (this.#keys === undefined || quiche === undefined) throw new Error('a search before the peers met');
     let handler: LinkCarrier | undefined;
     const path: DirectPath = new DirectPath(
       {
-        punch: { role, link, keys: this.#keys, measured, loopback, sockets, runtime, log },
+        punch: {
+          ...{ role, link, keys: this.#keys, measured, loopback, sockets, runtime, log },
+          budget: this.#budget,
+        },
         quic: {
           ...{ quiche, role, name, runtime },
           certificate: meeting.certificate,

@@ -49,18 +49,25 @@ export class Forward implements ChannelUser {
     socket.on('close', () => this.#onSocketClose());
   }
 
-  /** The socket is still connecting to the local service: failing now means that the service is not there. */
-  connecting(): void {
+  /**
+   * The socket is still connecting to the local service: failing now means that the service is not there.
+   * @param prefix what the service is told before what the peer sends
+   */
+  connecting(prefix?: () => Buffer | undefined): void {
     const socket = this.#socket;
     this.#failure = ResetCode.serviceUnreachable;
+    // What is written before it is connected would go out before the prefix.
+    this.#full = prefix !== undefined;
     socket.setTimeout(CONNECT_TIMEOUT, () => socket.destroy());
     socket.once('connect', () => {
       socket.setTimeout(0);
       this.#failure = ResetCode.closed;
+      if (prefix === undefined) return;
+      const bytes = prefix();
+      this.#full = bytes !== undefined && !socket.write(bytes);
+      this.#scheduleWrite();
     });
   }
-
-  onOpened(): void {}
 
   onData(chunk: Buffer): void {
     this.#waiting.push(chunk);

@@ -1,5 +1,6 @@
 import type { ByteStream, Carrier, CarrierHandler } from '../carrier.ts';
 import type { UnderpassError } from '../errors.ts';
+import type { LaneCarrier } from './channel-stream.ts';
 
 /** How a direct path was found. */
 export interface DirectOrigin {
@@ -12,21 +13,20 @@ export interface DirectOrigin {
 
 export interface LinkCarrierOwner {
   onStream(from: LinkCarrier, stream: ByteStream): void;
+  onDatagram(from: LinkCarrier, datagram: Buffer): void;
+  onDatagramRoom(from: LinkCarrier): void;
   /** It is silent, or no longer, or has moved. */
   onChange(): void;
   onClose(from: LinkCarrier, error: UnderpassError | undefined): void;
 }
 
 /** One of a link's carriers, and what the link has to know of it. */
-export class LinkCarrier implements CarrierHandler {
+export class LinkCarrier implements CarrierHandler, LaneCarrier {
   readonly kind: Carrier['kind'];
   readonly #owner: LinkCarrierOwner;
   #origin: DirectOrigin | undefined;
   #carrier: Carrier | undefined;
-  #channels = 0;
   #silent = false;
-  #retired = false;
-  #closed = false;
   #gone: { readonly error: UnderpassError | undefined } | undefined;
 
   constructor(owner: LinkCarrierOwner, kind: Carrier['kind']) {
@@ -36,6 +36,10 @@ export class LinkCarrier implements CarrierHandler {
 
   get carrier(): Carrier | undefined {
     return this.#carrier;
+  }
+
+  get rtt(): number | undefined {
+    return this.#carrier?.rtt;
   }
 
   /** Undefined for the relay. */
@@ -59,33 +63,27 @@ export class LinkCarrier implements CarrierHandler {
     this.#origin = origin;
   }
 
-  channelOpened(): void {
-    this.#channels += 1;
-  }
-
-  channelOver(): void {
-    this.#channels -= 1;
-    this.#leaveIfEmpty();
-  }
-
-  /** There is a better one: it ends with the last of its channels. */
-  retire(): void {
-    this.#retired = true;
-    this.#leaveIfEmpty();
-  }
-
+  /** Ends the link by it. */
   close(): void {
-    this.#closed = true;
-    this.#carrier?.close();
+    if (this.#gone === undefined) this.#carrier?.close();
+  }
+
+  /** Ends it alone. */
+  drop(): void {
+    if (this.#gone === undefined) this.#carrier?.drop();
   }
 
   onStream(stream: ByteStream): void {
     this.#owner.onStream(this, stream);
   }
 
-  onDatagram(_datagram: Buffer): void {}
+  onDatagram(datagram: Buffer): void {
+    this.#owner.onDatagram(this, datagram);
+  }
 
-  onDatagramRoom(): void {}
+  onDatagramRoom(): void {
+    this.#owner.onDatagramRoom(this);
+  }
 
   onSilence(silent: boolean): void {
     this.#silent = silent;
@@ -100,12 +98,7 @@ export class LinkCarrier implements CarrierHandler {
   }
 
   onClose(error: UnderpassError | undefined): void {
-    this.#closed = true;
     this.#gone = { error };
     this.#owner.onClose(this, error);
-  }
-
-  #leaveIfEmpty(): void {
-    if (this.#retired && this.#channels === 0 && !this.#closed) this.close();
   }
 }

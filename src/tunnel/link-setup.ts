@@ -1,3 +1,4 @@
+import type { Certificate } from '../certificate.ts';
 import { asUnderpassError, UnderpassError } from '../errors.ts';
 import { RelayCarrier } from '../relay/carrier.ts';
 import type { ExpectedStream } from '../relay/client.ts';
@@ -11,19 +12,36 @@ import {
   verifyAnswer,
   verifyOffer,
 } from '../signaling/offer.ts';
+import type { PortRange } from '../signaling/offered-ports.ts';
 import type { Connection } from './connection.ts';
 import { DirectSearch } from './direct-search.ts';
+import { EarlyListener } from './early-listener.ts';
 import { Link, type LinkOptions, MAX_CHANNELS } from './link.ts';
 import { type Agreement, agree, directUnavailable, type Wish } from './link-mode.ts';
 import type { Meeting } from './meeting.ts';
 
-/** A link that is up, and the Ed25519 public key of whoever is at the other end. */
+/** A link, and what it takes for its two ends to meet again when the server has forgotten them. */
 export interface EstablishedLink {
   readonly link: Link;
+  /** The Ed25519 public key of whoever is at the other end. */
   readonly identity: Buffer;
+  /** The link's id at its first meeting, 16 bytes: its name among the two ends. */
+  readonly id: Buffer;
+  readonly certificate: Certificate;
+  readonly peerFingerprint: Buffer;
+  readonly search: DirectSearch;
 }
 
-type LinkEvents = Pick<LinkOptions, 'onChannel' | 'onClose' | 'onPath' | 'onRelayLost'> &
+/** One to a publisher, with what that offers. */
+export interface RequestedLink {
+  readonly established: EstablishedLink;
+  readonly ports: readonly PortRange[];
+}
+
+type LinkEvents = Pick<
+  LinkOptions,
+  'onChannel' | 'onDatagram' | 'onOffence' | 'onClose' | 'onPath' | 'onRelayLost'
+> &
   Pick<Meeting, 'onTrouble'>;
 
 /** What a subscriber asks for. */
@@ -33,8 +51,12 @@ export interface LinkRequest {
   readonly hash: string;
   readonly peerKey: Buffer;
   readonly mode: LinkMode;
+  /** How long the link lives without a path, milliseconds. */
+  readonly grace: number;
   /** Wait for a publisher that is not there yet. */
   readonly wait: boolean;
+  /** A link that has lost the server's relay, to be gone on with if the publisher has it yet. */
+  readonly resume: EstablishedLink | undefined;
   readonly onWaiting: () => void;
   readonly signal: AbortSignal;
 }
@@ -43,6 +65,14 @@ export interface LinkRequest {
 export interface LinkAcceptance {
   readonly peerKey: Buffer;
   readonly mode: LinkMode;
+  /** How long the link lives without a path, milliseconds. */
+  readonly grace: number;
+  /** The link with this first id, if there is one. */
+  readonly find: (id: Buffer) => EstablishedLink | undefined;
+  /** What is offered. */
+  readonly ports: readonly PortRange[];
+  /** Called once the offer has been verified. Throws where whoever has this identity may not connect, or not once more. */
+  readonly admit: (identity: Buffer, isNew: boolean) => void;
 }
 
 const NONCE_SIZE = 32;
@@ -53,58 +83,62 @@ const DIRECT_TIMEOUT = 90_000;
 
 /**
  * Builds a link to the publisher of a name: offer and answer through the server, then the relay carrier, while a direct path is looked
- * for. Rejects with what the server, the peer or the network says: `tunnel_not_found`, `invalid_secret`, `peer_unverified`,
- * `peer_certificate`, `direct_unavailable` …
+ * for. Where it may resume one, and the publisher has not forgotten it, it returns that one. Rejects with what the server, the peer
+ * or the network says: `tunnel_not_found`, `invalid_secret`, `peer_unverified`, `peer_certificate`, `direct_unavailable` …
  */
 export async function requestLink(
   connection: Connection,
   request: LinkRequest,
   events: LinkEvents,
-): Promise<EstablishedLink> {
+): Promise<RequestedLink> {
   const { signaling, relay, runtime, identity } = connection;
-  const { name, hash, peerKey, mode, wait, onWaiting, signal } = request;
+  const { name, hash, peerKey, mode, grace, wait, resume, onWaiting, signal } = request;
   const id = runtime.randomBytes(LINK_ID_SIZE);
-  const certificate = await connection.takeCertificate();
+  const certificate = resume?.certificate ?? (await connection.takeCertificate());
   const nonce = runtime.randomBytes(NONCE_SIZE);
   const { fingerprint } = certificate;
-  const own = { peerKey, link: id, nonce, fingerprint, identity, mode };
+  const own = { peerKey, link: id, nonce, fingerprint, identity, mode, resumes: resume?.id };
   const { offer, mac } = createOffer({ ...own, capabilities: capabilitiesOf(connection), keyId: 0 });
   const stream = relay.expect(id);
-  const search = new DirectSearch({ connection, role: 'subscriber', name, link: id });
+  const link = id.toString('base64url');
+  const early = new EarlyListener(connection, link);
   try {
-    const link = id.toString('base64url');
     const fields = { link, name, key_id: 0, hash, offer: text(offer), mac: text(mac), wait };
     const reply = await signaling.connect(fields, onWaiting, signal);
     const received = { answer: bytes(reply.answer), mac: bytes(reply.mac) };
     const answer = verifyAnswer({ peerKey, name, link: id, offer, ...received });
     const agreement = agree(wishOf(connection, mode), wishOfPeer(answer), reply.direct);
     refuseIfHopeless(name, agreement);
+    // Its channels are gone: what the publisher has of them is of no use any more.
+    if (resume?.link.closed) throw new UnderpassError('peer_lost', { name });
+    const isKnown = resume?.peerFingerprint.equals(answer.fingerprint) ?? false;
     const met: Met = {
       role: 'subscriber',
-      ...{ name, certificate, peer: answer, peerKey, agreement, search, stream },
+      ...{ name, certificate, peer: answer, peerKey, agreement, grace, early, stream },
+      known: isKnown ? resume : undefined,
       transcript: {
         link: id,
         ...{ offerNonce: nonce, offerFingerprint: fingerprint },
         ...{ answerNonce: answer.nonce, answerFingerprint: answer.fingerprint },
       },
     };
-    return { link: await establish(connection, met, events, signal), identity: answer.identity };
+    return { established: await establish(connection, met, events, signal), ports: answer.ports };
   } catch (error) {
-    search.close();
+    early.close();
     stream.cancel();
-    if (connection.online) signaling.closeLink(id.toString('base64url'));
+    if (connection.online) signaling.closeLink(link);
     throw error;
   }
 }
 
 /**
- * Answers a subscriber's offer, once it has been verified, and builds the link. Rejects with `peer_unverified`,
+ * Answers a subscriber's offer, once it has been verified, and builds the link, or goes on with one. Rejects with `peer_unverified`,
  * `peer_certificate`, `direct_unavailable`, `server_lost` …
  */
 export async function acceptLink(
   connection: Connection,
   message: FromServer<'p2p_offer'>,
-  { peerKey, mode }: LinkAcceptance,
+  { peerKey, mode, grace, ports, find, admit }: LinkAcceptance,
   events: LinkEvents,
 ): Promise<EstablishedLink> {
   const { signaling, relay, runtime, identity } = connection;
@@ -113,29 +147,32 @@ export async function acceptLink(
   const received = { offer: bytes(message.offer), mac: bytes(message.mac) };
   const offer = verifyOffer({ peerKey, name, link: id, ...received });
   const agreement = agree(wishOf(connection, mode), wishOfPeer(offer), message.direct);
-  const certificate = await connection.takeCertificate();
+  const found = offer.resumes && find(offer.resumes);
+  const known = found !== undefined && isSamePeer(found, offer) ? found : undefined;
+  admit(offer.identity, known === undefined);
+  const certificate = known?.certificate ?? (await connection.takeCertificate());
   const nonce = runtime.randomBytes(NONCE_SIZE);
   const { fingerprint } = certificate;
-  const own = { peerKey, link: id, nonce, fingerprint, identity, mode, offer };
+  const own = { peerKey, link: id, nonce, fingerprint, identity, mode, offer, ports };
   const { answer, mac } = createAnswer({ ...own, capabilities: capabilitiesOf(connection) });
   const stream = relay.expect(id);
-  const search = new DirectSearch({ connection, role: 'publisher', name, link: id });
+  const early = new EarlyListener(connection, message.link);
   try {
     // Even where nothing comes of it: the answer tells the other end why.
     signaling.answer(message.link, text(answer), text(mac));
     refuseIfHopeless(name, agreement);
     const met: Met = {
       role: 'publisher',
-      ...{ name, certificate, peer: offer, peerKey, agreement, search, stream },
+      ...{ name, certificate, peer: offer, peerKey, agreement, grace, early, stream, known },
       transcript: {
         link: id,
         ...{ offerNonce: offer.nonce, offerFingerprint: offer.fingerprint },
         ...{ answerNonce: nonce, answerFingerprint: fingerprint },
       },
     };
-    return { link: await establish(connection, met, events), identity: offer.identity };
+    return await establish(connection, met, events);
   } catch (error) {
-    search.close();
+    early.close();
     stream.cancel();
     throw error;
   }
@@ -147,28 +184,41 @@ interface Met extends Pick<Meeting, 'certificate' | 'transcript' | 'peerKey'> {
   readonly name: string;
   readonly peer: PeerProof;
   readonly agreement: Agreement;
-  readonly search: DirectSearch;
+  readonly grace: number;
+  readonly early: EarlyListener;
   readonly stream: ExpectedStream;
+  /** The link that these two have already. */
+  readonly known: EstablishedLink | undefined;
 }
 
-async function establish(
+function establish(
   connection: Connection,
   met: Met,
   events: LinkEvents,
   signal?: AbortSignal,
-): Promise<Link> {
-  const { runtime, relay } = connection;
-  const { role, name, certificate, peer, peerKey, transcript, search } = met;
-  const { mayRelay, refusal } = met.agreement;
+): Promise<EstablishedLink> {
+  return met.known === undefined
+    ? establishNew(connection, met, events, signal)
+    : establishAgain(connection, met, met.known, events, signal);
+}
+
+async function establishNew(
+  connection: Connection,
+  met: Met,
+  events: LinkEvents,
+  signal?: AbortSignal,
+): Promise<EstablishedLink> {
+  const { runtime } = connection;
+  const { role, name, certificate, peer, transcript, grace } = met;
+  const { mayRelay } = met.agreement;
   const maxChannels = Math.min(MAX_CHANNELS, connection.channelsPerLink);
-  // A closed channel's stream lives on for a round trip.
-  const maxStreams = 2 * maxChannels;
   let settle: (error?: UnderpassError) => void = () => {};
   const direct = new Promise<UnderpassError | undefined>((resolve) => {
     settle = resolve;
   });
+  const search = new DirectSearch({ connection, role, name });
   const link: Link = new Link({
-    ...{ name, runtime, maxChannels, mayRelay },
+    ...{ name, runtime, maxChannels, mayRelay, grace },
     ...events,
     onPath: (path) => {
       if (path.kind === 'direct') settle();
@@ -185,16 +235,59 @@ async function establish(
     },
     onClosing: () => search.close(),
   });
-  const common = { certificate, peerFingerprint: peer.fingerprint, maxStreams };
-  search.begin({
-    ...{ link, peerKey, transcript, refusal, ...common },
-    onRelay: (reason) => settle(directUnavailable(name, reason)),
-    onTrouble: (error) => events.onTrouble(error),
-  });
-  const abort = () => {
-    met.stream.cancel();
-    settle(asUnderpassError(signal?.reason));
+  const established = {
+    ...{ link, identity: peer.identity, id: transcript.link, certificate },
+    ...{ peerFingerprint: peer.fingerprint, search },
   };
+  const abort = () => settle(asUnderpassError(signal?.reason));
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    const onRelay = (reason: string) => settle(directUnavailable(name, reason));
+    await attachRelay(connection, met, established, { ...events, onRelay }, signal);
+    if (!mayRelay) {
+      const deadline = runtime.setTimer(DIRECT_TIMEOUT, () => settle(directUnavailable(name, 'exhausted')));
+      const error = await direct;
+      deadline.cancel();
+      if (error !== undefined) throw error;
+    }
+    return established;
+  } catch (error) {
+    link.close();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+/** A link that lives on gets a new relay carrier, and goes on looking for a direct path. What fails here leaves it as it was. */
+async function establishAgain(
+  connection: Connection,
+  met: Met,
+  known: EstablishedLink,
+  events: LinkEvents,
+  signal?: AbortSignal,
+): Promise<EstablishedLink> {
+  await attachRelay(connection, met, known, { ...events, onRelay: () => {} }, signal);
+  if (known.link.closed) throw new UnderpassError('peer_lost', { name: met.name });
+  return known;
+}
+
+/** Begins the search for a direct path, and gives the link its relay carrier. */
+async function attachRelay(
+  connection: Connection,
+  met: Met,
+  { link, search }: EstablishedLink,
+  { onRelay, onTrouble }: Pick<Meeting, 'onRelay' | 'onTrouble'>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { runtime, relay } = connection;
+  const { role, name, certificate, peer, peerKey, transcript, agreement, early } = met;
+  // A closed channel's stream lives on for a round trip.
+  const maxStreams = 2 * Math.min(MAX_CHANNELS, connection.channelsPerLink);
+  const common = { certificate, peerFingerprint: peer.fingerprint, maxStreams };
+  const { refusal } = agreement;
+  search.begin({ ...{ link, peerKey, transcript, refusal, ...common }, onRelay, onTrouble }, early);
+  const abort = () => met.stream.cancel();
   signal?.addEventListener('abort', abort, { once: true });
   try {
     await relay.ready();
@@ -202,19 +295,14 @@ async function establish(
     const stream = await met.stream.arrival();
     link.attach(handler, await RelayCarrier.establish(stream, { role, name, runtime, ...common }, handler));
     search.relayIsUp();
-    if (!mayRelay) {
-      const deadline = runtime.setTimer(DIRECT_TIMEOUT, () => settle(directUnavailable(name, 'exhausted')));
-      const error = await direct;
-      deadline.cancel();
-      if (error !== undefined) throw error;
-    }
-    return link;
-  } catch (error) {
-    link.close();
-    throw error;
   } finally {
     signal?.removeEventListener('abort', abort);
   }
+}
+
+/** Whether an offer is from who has the other end of a link: it shows the same certificate, and the same identity. */
+function isSamePeer({ peerFingerprint, identity }: EstablishedLink, offer: PeerProof): boolean {
+  return peerFingerprint.equals(offer.fingerprint) && identity.equals(offer.identity);
 }
 
 /** Throws where one end wants nothing but a direct path, and none is looked for. */

@@ -1,34 +1,44 @@
 import type { ByteStream, Carrier } from '../carrier.ts';
 import { UnderpassError } from '../errors.ts';
-import { Budget } from '../net/budget.ts';
-import type { Runtime } from '../net/runtime.ts';
-import { ResetCode } from './channel-frame.ts';
-import { ChannelStream, type ChannelUser } from './channel-stream.ts';
+import type { Runtime, Timer } from '../net/runtime.ts';
+import type { ChannelStream, ChannelUser } from './channel-stream.ts';
 import { type DirectOrigin, LinkCarrier, type LinkCarrierOwner } from './link-carrier.ts';
+import { type AcceptChannel, LinkChannels } from './link-channels.ts';
+import { LinkDatagrams } from './udp/link-datagrams.ts';
 
 /** Channels that a link carries at a time, unless the server asks for fewer. */
 export const MAX_CHANNELS = 1024;
 
-/** Bytes that all channels of a link may hold for their applications, each way. */
-const LINK_BUDGET = 64 * 1024 * 1024;
+/** How long a link waits for a new path when it has none, unless it is told otherwise. Milliseconds. */
+export const DEFAULT_GRACE = 60_000;
 
-/** What new channels go through. `reason`: why it is not a direct one. */
+/** How long a direct carrier stays when there is a newer one, milliseconds: what is on its way on it need not be sent again. */
+const LINGER = 2000;
+
+/** What channels go through. `reason`: why it is not a direct one, or why there is none. */
 export type LinkPath =
   | ({ readonly kind: 'direct'; readonly rtt: number | undefined } & DirectOrigin)
-  | { readonly kind: 'relayed'; readonly rtt: number | undefined; readonly reason: string };
+  | { readonly kind: 'relayed'; readonly rtt: number | undefined; readonly reason: string }
+  | { readonly kind: 'none'; readonly rtt: undefined; readonly reason: string };
 
 export interface LinkOptions {
   /** The tunnel's name, for error messages. */
   readonly name: string;
   readonly runtime: Runtime;
   readonly maxChannels: number;
-  /** Whether channels may go through the server; if not, the link ends with its direct path. */
+  /** Whether channels may go through the server. */
   readonly mayRelay: boolean;
+  /** How long it lives without a path, milliseconds. */
+  readonly grace: number;
   /** The peer opened a channel; undefined on a subscriber, whose peer opens none. */
-  readonly onChannel?: (accept: (user: ChannelUser) => ChannelStream) => void;
+  readonly onChannel?: AcceptChannel | undefined;
+  /** The peer has broken the protocol, outside of any channel. */
+  readonly onOffence?: ((problem: string) => void) | undefined;
+  /** A datagram has come, for a flow of the offered port with this number. Its bytes are the handler's. */
+  readonly onDatagram?: ((port: number, flow: number, payload: Buffer) => void) | undefined;
   /** The active path is another one, or relayed for another reason. */
   readonly onPath: (path: LinkPath) => void;
-  /** The server no longer relays it; the direct path goes on. */
+  /** The server no longer relays it. */
   readonly onRelayLost: () => void;
   /** It is about to close its carriers. */
   readonly onClosing?: (() => void) | undefined;
@@ -36,25 +46,30 @@ export interface LinkOptions {
   readonly onClose: (error: UnderpassError | undefined) => void;
 }
 
-/** Everything between one subscriber and one publisher: the carriers, of which one is active, and the channels on them. */
+/**
+ * Everything between one subscriber and one publisher. Carriers come and go, of which one is active; the channels stay, and for a
+ * while (the grace) they do so without any carrier.
+ */
 export class Link implements LinkCarrierOwner {
   readonly #options: LinkOptions;
-  readonly #budget = new Budget(LINK_BUDGET);
-  readonly #sendBudget = new Budget(LINK_BUDGET);
+  readonly #channels: LinkChannels;
+  readonly #datagrams: LinkDatagrams;
   #relayed: LinkCarrier | undefined;
-  /** The newest first; older ones have channels yet. */
+  /** The newest first; older ones are there for what is on its way. */
   #direct: readonly LinkCarrier[] = [];
   /** Why there is no direct path. */
   #reason = 'searching';
   #told = '';
-  #nextChannel = 0n;
-  #channels = 0;
-  #retired = false;
+  #grace: Timer | undefined;
+  /** When older direct carriers are dropped. */
+  readonly #leaving = new Set<Timer>();
   #closed = false;
-  #finished = false;
 
   constructor(options: LinkOptions) {
     this.#options = options;
+    this.#channels = new LinkChannels(options);
+    const { runtime, onDatagram = () => {} } = options;
+    this.#datagrams = new LinkDatagrams({ runtime, onDatagram });
   }
 
   /** What a new carrier is to report to, before it is ready. */
@@ -68,14 +83,15 @@ export class Link implements LinkCarrierOwner {
     if (this.#closed) {
       handler.close();
     } else if (handler.kind === 'relayed') {
+      const before = this.#relayed;
       this.#relayed = handler;
-      this.#tell();
+      this.#settle();
+      before?.drop();
     } else {
       const older = this.#direct;
       this.#direct = [handler, ...older];
-      this.#tell();
-      // Only who opens channels knows that none is on its way.
-      if (this.#options.onChannel === undefined) for (const old of older) old.retire();
+      this.#settle();
+      for (const old of older) this.#dropLater(old);
     }
     // It can end in the moment in which it comes up.
     if (handler.gone !== undefined) this.onClose(handler, handler.gone.error);
@@ -84,13 +100,13 @@ export class Link implements LinkCarrierOwner {
   /** Says why there is no direct path. */
   relayedBecause(reason: string): void {
     this.#reason = reason;
-    this.#tell();
+    this.#settle();
   }
 
-  /** Undefined while channels cannot be opened. */
-  get path(): LinkPath | undefined {
+  /** `none` while channels have to wait. */
+  get path(): LinkPath {
     const active = this.#active;
-    if (active?.carrier === undefined) return undefined;
+    if (active?.carrier === undefined) return { kind: 'none', rtt: undefined, reason: 'lost' };
     const { rtt } = active.carrier;
     if (active.origin !== undefined) return { kind: 'direct', rtt, ...active.origin };
     return { kind: 'relayed', rtt, reason: this.#direct.length > 0 ? 'silent' : this.#reason };
@@ -107,43 +123,39 @@ export class Link implements LinkCarrierOwner {
   }
 
   get channelCount(): number {
-    return this.#channels;
+    return this.#channels.count;
   }
 
   /** Opens a channel to the offered port with this number. Throws `peer_lost` or `too_many_channels`. */
   open(port: number, user: ChannelUser): ChannelStream {
-    const active = this.#active;
-    if (active?.carrier === undefined || this.#closed)
-      throw new UnderpassError('peer_lost', { name: this.#options.name });
-    if (this.#channels >= this.#options.maxChannels) throw new UnderpassError('too_many_channels');
-    const stream = active.carrier.open();
-    return this.#run(active, stream, { port, channel: this.#nextChannel++ }, user);
+    return this.#channels.open(port, user);
   }
 
+  /** Sends a datagram of a flow to the offered port with this number, or back. It may get lost. */
+  sendDatagram(port: number, flow: number, payload: Buffer): void {
+    this.#datagrams.send(port, flow, payload);
+  }
+
+  /** Ends it, and tells the peer so. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#options.onClosing?.();
-    for (const carrier of [this.#relayed, ...this.#direct]) carrier?.close();
-  }
-
-  /** Opens no more channels, and ends with the last of them. */
-  retire(): void {
-    this.#retired = true;
-    this.#leaveIfEmpty();
+    this.#end(undefined);
   }
 
   onStream(from: LinkCarrier, stream: ByteStream): void {
-    const { onChannel, maxChannels, mayRelay } = this.#options;
-    const isForbidden = from.kind === 'relayed' && !mayRelay;
-    if (onChannel === undefined || isForbidden) stream.reset();
-    else if (this.#channels >= maxChannels)
-      this.#run(from, stream, undefined, REFUSED).reset(ResetCode.tooManyChannels);
-    else onChannel((user) => this.#run(from, stream, undefined, user));
+    if (this.#maySend(from)) this.#channels.onStream(from, stream);
+    else stream.reset();
+  }
+
+  onDatagram(from: LinkCarrier, datagram: Buffer): void {
+    if (this.#maySend(from)) this.#datagrams.receive(datagram);
+  }
+
+  onDatagramRoom(from: LinkCarrier): void {
+    if (from === this.#active) this.#datagrams.onRoom();
   }
 
   onChange(): void {
-    this.#tell();
+    this.#settle();
   }
 
   onClose(from: LinkCarrier, error: UnderpassError | undefined): void {
@@ -151,20 +163,18 @@ export class Link implements LinkCarrierOwner {
     if (!wasRelay && !this.#direct.includes(from)) return;
     if (wasRelay) this.#relayed = undefined;
     this.#direct = this.#direct.filter((carrier) => carrier !== from);
-    const hasRelay = this.#relayed !== undefined && (this.#options.mayRelay || this.#closed);
-    if (this.#direct.length === 0 && !hasRelay) this.#finish(error);
-    else if (!this.#closed) {
-      this.#tell();
-      if (wasRelay) this.#options.onRelayLost();
-    }
+    const hadPath = this.#told !== '';
+    const isLast = this.#relayed === undefined && this.#direct.length === 0;
+    // What has never had a path has nothing to wait for.
+    if (error?.code === 'peer_left' || (isLast && !hadPath)) this.#end(error);
+    if (this.#closed) return;
+    this.#settle();
+    if (wasRelay) this.#options.onRelayLost();
   }
 
-  #finish(error: UnderpassError | undefined): void {
-    if (this.#finished) return;
-    this.#finished = true;
-    const expected = this.#closed;
-    this.close();
-    this.#options.onClose(expected ? undefined : error);
+  /** Whether this link may be used by that carrier. */
+  #maySend({ kind }: LinkCarrier): boolean {
+    return kind === 'direct' || this.#options.mayRelay;
   }
 
   get #active(): LinkCarrier | undefined {
@@ -173,13 +183,26 @@ export class Link implements LinkCarrierOwner {
     return heard ?? (this.#options.mayRelay ? (this.#relayed ?? newest) : newest);
   }
 
-  #leaveIfEmpty(): void {
-    if (this.#retired && this.#channels === 0) this.close();
+  /** Moves the channels to what is active now, counts the grace, and tells whom it concerns. */
+  #settle(): void {
+    if (this.#closed) return;
+    const { runtime, grace, name } = this.#options;
+    const active = this.#active;
+    this.#channels.moveTo(active);
+    this.#datagrams.use(active?.carrier);
+    if (active !== undefined) {
+      this.#grace?.cancel();
+      this.#grace = undefined;
+    } else if (this.#told !== '') {
+      this.#grace ??= runtime.setTimer(grace, () => this.#end(new UnderpassError('peer_lost', { name })));
+    }
+    this.#tell();
   }
 
   #tell(): void {
     const { path } = this;
-    if (path === undefined || this.#closed) return;
+    // Before its first path it is not there yet.
+    if (this.#told === '' && path.kind === 'none') return;
     const { rtt: _, ...what } = path;
     const told = JSON.stringify(what);
     if (told === this.#told) return;
@@ -187,35 +210,23 @@ export class Link implements LinkCarrierOwner {
     this.#options.onPath(path);
   }
 
-  #run(
-    on: LinkCarrier,
-    stream: ByteStream,
-    header: { port: number; channel: bigint } | undefined,
-    user: ChannelUser,
-  ): ChannelStream {
-    this.#channels += 1;
-    on.channelOpened();
-    return new ChannelStream(stream, {
-      header,
-      user,
-      budget: this.#budget,
-      sendBudget: this.#sendBudget,
-      runtime: this.#options.runtime,
-      rtt: () => on.carrier?.rtt,
-      onOver: () => {
-        this.#channels -= 1;
-        on.channelOver();
-        this.#leaveIfEmpty();
-      },
+  #end(error: UnderpassError | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#grace?.cancel();
+    for (const timer of this.#leaving) timer.cancel();
+    this.#options.onClosing?.();
+    this.#channels.abandon();
+    this.#datagrams.close();
+    for (const carrier of [this.#relayed, ...this.#direct]) carrier?.close();
+    this.#options.onClose(error);
+  }
+
+  #dropLater(carrier: LinkCarrier): void {
+    const timer = this.#options.runtime.setTimer(LINGER, () => {
+      this.#leaving.delete(timer);
+      carrier.drop();
     });
+    this.#leaving.add(timer);
   }
 }
-
-/** Stands in for the application of a channel that is refused. */
-const REFUSED: ChannelUser = {
-  onOpened: () => {},
-  onData: () => {},
-  onEnd: () => {},
-  onDrain: () => {},
-  onOver: () => {},
-};

@@ -177,6 +177,7 @@ const OUTCOMES = [
   'unmeasured',
   'udp-blocked',
   'no-hairpin',
+  'unvouched',
   'exhausted',
   'busy',
   'refused',

@@ -1,15 +1,17 @@
 import { asUnderpassError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { measure, type NamedServer } from '../nat/client.ts';
-import { type KeepMappingOptions, keepMapping } from '../nat/mapping-keeper-client.ts';
 import type { PortMapper } from '../nat/port-mapping/client.ts';
 import { type Findings, type NatReport, type PortMapping, reportOf } from '../nat/report.ts';
+import type { SourceClaim } from '../nat/source-proofs.ts';
+import { sameEndpoint } from '../net/endpoint.ts';
 import { localInterfaces } from '../net/interfaces.ts';
 import { scopeOf } from '../net/ip.ts';
 import { NetworkMonitor, networkSnapshot } from '../net/network-monitor.ts';
 import type { Runtime, Timer } from '../net/runtime.ts';
-import { SharedSocket, type SocketShare } from '../net/shared-socket.ts';
-import { type DatagramSocket, UdpSocket } from '../net/udp-socket.ts';
+import type { SharedSocket } from '../net/shared-socket.ts';
+import type { DatagramSocket } from '../net/udp-socket.ts';
+import { HeldSocket, openShared } from './held-socket.ts';
 import { findRouter } from './port-forwarding.ts';
 import { type Standpoint, standpointOf } from './standpoint.ts';
 import { remoteEndpoint } from './stun-servers.ts';
@@ -49,14 +51,17 @@ export class NatWatch {
   #source: StunServerSource | undefined;
   #servers: readonly NamedServer[] = [];
   /** What is measured, and shared with every link. */
-  #main: Held | undefined;
+  #main: HeldSocket | undefined;
   /** Where there is IPv6. Nothing has to be measured on it: there is no NAT, only firewalls. */
-  #ipv6: Held | undefined;
+  #ipv6: HeldSocket | undefined;
   #mapper: PortMapper | undefined;
   #givenBack: Promise<unknown> = Promise.resolve();
   /** The socket whose port the router is asked to forward. */
   #forwarded: SharedSocket | undefined;
   #findings: Findings | undefined;
+  /** What the server that is connected to gave us for its STUN, and what that has said. */
+  #voucher: Buffer | undefined;
+  #claim: SourceClaim | undefined;
   /** The findings are all that there will be, and not only what punching needs. */
   #isComplete = false;
   #mapping: PortMapping | undefined;
@@ -95,6 +100,18 @@ export class NatWatch {
   watch(source: StunServerSource): void {
     this.#source = source;
     this.#measure('same');
+  }
+
+  /**
+   * The server has another voucher for us: whoever has been measured already is vouched for anew. Whether `onStandpoint` follows, within
+   * half a second, and is worth waiting for.
+   */
+  vouch(voucher: Buffer | undefined): boolean {
+    this.#voucher = voucher;
+    this.#claim = undefined;
+    // What runs shows the one before.
+    if (this.#running) this.#again ??= 'same';
+    return voucher !== undefined && (this.#main?.vouch(voucher) ?? false);
   }
 
   /** Gives the port back to the router, and its part in the sockets. Never rejects. */
@@ -155,7 +172,7 @@ export class NatWatch {
     // It compares the ways to the servers, too, so that they have to be known.
     this.#monitor.start();
     if (kind === 'fresh') this.#letGo();
-    this.#main ??= new Held(await openShared(4));
+    this.#main ??= new HeldSocket(await openShared(4));
     this.#ipv6 ??= await this.#holdIpv6();
     const { socket: main } = this.#main;
     if (this.#over) {
@@ -187,10 +204,10 @@ export class NatWatch {
   }
 
   /** An address of IPv6 does not say that sockets of it can be had. */
-  async #holdIpv6(): Promise<Held | undefined> {
+  async #holdIpv6(): Promise<HeldSocket | undefined> {
     if (!hasIpv6()) return undefined;
     try {
-      return new Held(await openShared(6));
+      return new HeldSocket(await openShared(6));
     } catch (error) {
       this.#options.log.debug('no IPv6', { problem: asUnderpassError(error).message });
       return undefined;
@@ -202,9 +219,10 @@ export class NatWatch {
     if (this.#over || measured === undefined) return;
     if (this.#main?.socket !== measured) {
       this.#main?.letGo();
-      this.#main = new Held(measured);
+      this.#main = new HeldSocket(measured);
     }
     this.#findings = findings;
+    this.#learn(findings.claim);
     this.#isComplete = isComplete;
     this.#say();
     if (isComplete) this.#keep(this.#main);
@@ -212,12 +230,24 @@ export class NatWatch {
   }
 
   /** The mapping that peers are told of has to be there when they come. */
-  #keep(main: Held): void {
+  #keep(main: HeldSocket): void {
     const { stun: server, reflexive } = this.#standpoint?.measured ?? {};
     if (server === undefined || reflexive === undefined) return;
     const measure = () => this.#measure('same');
     const { runtime } = this.#options;
-    main.keep({ server, reflexive, runtime, onMoved: measure, onSilent: measure });
+    const isOwn = this.#servers.some(
+      ({ voucher, endpoints }) => voucher && endpoints.some((one) => sameEndpoint(one, server)),
+    );
+    const onVouched = (claim: SourceClaim | undefined) => {
+      this.#learn(claim);
+      this.#say();
+    };
+    main.keep({ server, reflexive, runtime, onMoved: measure, onSilent: measure, onVouched }, isOwn);
+  }
+
+  /** What is said of an earlier voucher counts for nothing. */
+  #learn(claim: SourceClaim | undefined): void {
+    if (claim && this.#voucher?.equals(claim.voucher)) this.#claim = claim;
   }
 
   #letGo(): void {
@@ -227,6 +257,7 @@ export class NatWatch {
     this.#ipv6 = undefined;
     // That was about sockets which are gone.
     this.#findings = undefined;
+    this.#claim = undefined;
     this.#standpoint = undefined;
   }
 
@@ -275,40 +306,14 @@ export class NatWatch {
     const { lanAddresses, onStandpoint } = this.#options;
     if (this.#main === undefined || this.#findings === undefined) return;
     const sockets = { 4: this.#main.socket, ...(this.#ipv6 && { 6: this.#ipv6.socket }) };
-    const standpoint = standpointOf({
+    const place = standpointOf({
       ...{ sockets, findings: this.#findings, report, servers: this.#servers },
       lanAddresses,
     });
+    const standpoint = { ...place, claim: this.#claim };
     this.#standpoint = standpoint;
     onStandpoint(standpoint);
   }
-}
-
-/** A socket that stays open for as long as the watch wants it, whoever else uses it. */
-class Held {
-  readonly socket: SharedSocket;
-  readonly #share: SocketShare;
-  #keeper: ReturnType<typeof keepMapping> | undefined;
-
-  constructor(socket: SharedSocket) {
-    this.socket = socket;
-    this.#share = socket.share();
-  }
-
-  /** Keeps its mapping alive, in place of what was kept before. */
-  keep(options: Omit<KeepMappingOptions, 'socket'>): void {
-    this.#keeper?.stop();
-    this.#keeper = keepMapping({ ...options, socket: this.#share });
-  }
-
-  letGo(): void {
-    this.#keeper?.stop();
-    this.#share.close();
-  }
-}
-
-async function openShared(family: 4 | 6): Promise<SharedSocket> {
-  return new SharedSocket(await UdpSocket.open({ family }));
 }
 
 function hasIpv6(): boolean {

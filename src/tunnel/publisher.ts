@@ -3,12 +3,16 @@ import { deriveTunnelKey, identityFingerprint, peerKey, secretHash } from '../id
 import type { NatReport } from '../nat/report.ts';
 import type { Timer } from '../net/runtime.ts';
 import type { FromServer } from '../signaling/messages.ts';
-import type { PublishOptions } from './api.ts';
+import type { PublishedTunnel, PublishOptions } from './api.ts';
 import type { Connection, Tenant } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
-import type { Link } from './link.ts';
-import { acceptLink } from './link-setup.ts';
-import { Service } from './service.ts';
+import type { LinkPath } from './link.ts';
+import { acceptLink, type EstablishedLink } from './link-setup.ts';
+import { type PublishSettings, publishSettings } from './options.ts';
+import { type PeerStatus, Peers } from './peers.ts';
+import { toRanges } from './ports.ts';
+import { ServedLink } from './served-link.ts';
+import { Services } from './services.ts';
 import { BaseTunnel } from './tunnel.ts';
 
 /** Links that a publisher has or is building at a time. */
@@ -17,16 +21,20 @@ const MAX_LINKS = 64;
 /** How long to wait before asking again for a name that the server could not give just now. */
 const REGISTER_RETRY = 5000;
 
-/** Publishes one local service: holds the name on the server and serves whoever knows the secret. */
-export class Publisher extends BaseTunnel implements Tenant {
+/** Publishes local services: holds the name on the server and serves whoever knows the secret. */
+export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
   readonly publishes: string;
   readonly mayGoDirect: boolean;
   readonly #connection: Connection;
   readonly #options: PublishOptions;
-  readonly #service: Service;
-  /** By link id; undefined while the link is being built. */
-  readonly #links = new Map<string, Link | undefined>();
+  readonly #peers: Peers;
+  /** By the id of their first meeting. */
+  readonly #links = new Map<string, EstablishedLink>();
+  /** Meetings under way, by id. */
+  readonly #meetings = new Set<string>();
   #key: Buffer | undefined;
+  #settings: PublishSettings | undefined;
+  #services: Services | undefined;
   #registered = false;
   /** The server has been asked for the name, and may have given it. */
   #claimed = false;
@@ -38,7 +46,9 @@ export class Publisher extends BaseTunnel implements Tenant {
     this.mayGoDirect = options.mode !== 'relay';
     this.#connection = connection;
     this.#options = options;
-    this.#service = new Service(options, (error) => this.complain(error));
+    this.#peers = new Peers(connection.runtime, (peers) =>
+      this.emit({ event: 'peers', name: options.name, peers }),
+    );
     void this.#start();
   }
 
@@ -65,13 +75,21 @@ export class Publisher extends BaseTunnel implements Tenant {
   }
 
   onOffer(message: FromServer<'p2p_offer'>): void {
-    if (this.#key === undefined || this.over || this.#links.has(message.link)) {
+    if (this.#key === undefined || this.over || this.#meetings.has(message.link)) {
       this.#refuse(message, 'peer_refused');
-    } else if (this.#links.size >= MAX_LINKS) {
+    } else if (this.#meetings.size >= MAX_LINKS) {
       this.#refuse(message, 'too_many_links');
     } else {
       void this.#serve(message, this.#key);
     }
+  }
+
+  peers(): readonly PeerStatus[] {
+    return this.#peers.list();
+  }
+
+  closePeer(peer: string): boolean {
+    return this.#peers.close(peer);
   }
 
   protected farewell(): TunnelEvent {
@@ -81,13 +99,19 @@ export class Publisher extends BaseTunnel implements Tenant {
   protected async release(): Promise<void> {
     this.#connection.remove(this);
     this.#retry?.cancel();
+    this.#peers.stop();
     if (this.#claimed) this.#connection.signaling.unregister(this.publishes);
-    for (const link of this.#links.values()) link?.close();
+    for (const { link } of [...this.#links.values()]) link.close();
   }
 
   async #start(): Promise<void> {
     try {
-      this.#key = await deriveTunnelKey(this.#options.secret, this.publishes);
+      const key = await deriveTunnelKey(this.#options.secret, this.publishes);
+      const settings = publishSettings(this.#options);
+      const { runtime } = this.#connection;
+      this.#services = new Services(this.publishes, settings, runtime, (error) => this.complain(error));
+      this.#settings = settings;
+      this.#key = key;
       if (!this.over) this.#connection.add(this);
     } catch (error) {
       await this.end(asUnderpassError(error));
@@ -100,9 +124,10 @@ export class Publisher extends BaseTunnel implements Tenant {
     this.#registered = false;
     try {
       const secrets = [{ key_id: 0, hash: secretHash(this.#key) }];
-      const { signaling, standpoint, lanAddresses } = this.#connection;
+      const { signaling, reportable, lanAddresses } = this.#connection;
       this.#claimed = true;
-      await signaling.register(this.publishes, secrets, standpoint?.measured.verdict, lanAddresses);
+      const { measured, claim } = reportable ?? {};
+      await signaling.register(this.publishes, secrets, measured?.verdict, lanAddresses, claim);
       this.#registered = true;
       this.#announce();
     } catch (thrown) {
@@ -120,43 +145,85 @@ export class Publisher extends BaseTunnel implements Tenant {
   }
 
   async #serve(message: FromServer<'p2p_offer'>, key: Buffer): Promise<void> {
-    const { link: id, name, peer_address: address } = message;
+    const [settings, services] = [this.#settings, this.#services];
+    if (settings === undefined || services === undefined) throw new Error('an offer before the start');
+    const { link: id, name, peer_address: claim } = message;
     const peer = id.slice(0, 8);
-    let joined: { peer: string; identity: string; address: string } | undefined;
-    this.#links.set(id, undefined);
+    const served = new ServedLink(services, { peer, name, claim });
+    let joined = false;
+    this.#meetings.add(id);
     try {
       const { mode = 'auto' } = this.#options;
-      const { link, identity } = await acceptLink(
+      const established = await acceptLink(
         this.#connection,
         message,
-        { peerKey: peerKey(key), mode },
         {
-          onChannel: (accept) => this.#service.serve(accept),
+          ...{ peerKey: peerKey(key), mode, grace: settings.grace, ports: toRanges(settings.ports) },
+          find: (first) => this.#links.get(first.toString('base64url')),
+          admit: (identity, isNew) => {
+            served.identity = identityFingerprint(identity);
+            if (!settings.admission.admits(identity)) this.emit({ ...served.about, action: 'refused' });
+            settings.admission.check(identity, name);
+            if (isNew) this.#makeRoom();
+          },
+        },
+        {
+          onChannel: (header, accept) => served.onChannel(header, accept),
+          onDatagram: (port, flow, payload) => served.onDatagram(port, flow, payload),
+          onOffence: (problem) => this.complain(new UnderpassError('protocol_error', { problem })),
           onPath: (path) => {
-            if (joined !== undefined) this.emitPath({ peer }, path);
+            if (joined) this.#onPath(peer, path);
           },
           onRelayLost: () => {},
           onTrouble: (error) => this.complain(error),
           onClose: () => {
             this.#links.delete(id);
-            if (joined !== undefined) this.emit({ event: 'peer', action: 'left', name, ...joined });
+            this.#hurry();
+            served.close();
+            const status = this.#peers.remove(peer);
+            if (status === undefined) return;
+            const { seconds, bytes_in, bytes_out } = status;
+            this.emit({ ...served.about, action: 'left', seconds, bytes_in, bytes_out });
           },
         },
       );
+      const { link } = established;
       if (this.over) return link.close();
-      // It can end in the moment between being up and being known here; `onClose` has forgotten it then.
-      if (link.closed) return;
-      this.#links.set(id, link);
-      joined = { peer, identity: identityFingerprint(identity), address };
-      this.emit({ event: 'peer', action: 'joined', name, ...joined });
-      if (link.path !== undefined) this.emitPath({ peer }, link.path);
+      // It can end in the moment between being up and being known here; and one that was gone on with is known.
+      if (link.closed || established.id.toString('base64url') !== id) return;
+      served.link = link;
+      this.#links.set(id, established);
+      this.#peers.add(peer, { identity: served.identity, address: claim, link, meter: served.meter });
+      joined = true;
+      this.emit({ ...served.about, action: 'joined' });
+      this.#onPath(peer, link.path);
     } catch (thrown) {
-      this.#links.delete(id);
       const error = withName(asUnderpassError(thrown), name);
       // Before the answer this is a refusal, and after it nobody has to wait for a stream that does not come.
       if (this.#connection.online) this.#connection.signaling.closeLink(id, error.code);
-      if (!this.over) this.complain(error);
+      if (!this.over && error.code !== 'peer_refused') this.complain(error);
+    } finally {
+      this.#meetings.delete(id);
     }
+  }
+
+  #onPath(peer: string, path: LinkPath): void {
+    this.emitPath({ peer }, path);
+    this.#hurry();
+  }
+
+  /** While a friend's connections wait for a path, a server that is away is asked for more often. */
+  #hurry(): void {
+    const isWaited = [...this.#links.values()].some(({ link }) => link.path.kind === 'none');
+    this.#connection.hurry(this, isWaited);
+  }
+
+  /** Room for one more link: whoever waits for a path longest makes it. Throws `too_many_links` where nobody waits. */
+  #makeRoom(): void {
+    if (this.#links.size < MAX_LINKS) return;
+    const waiting = [...this.#links.values()].find(({ link }) => link.path.kind === 'none');
+    if (waiting === undefined) throw new UnderpassError('too_many_links');
+    waiting.link.close();
   }
 
   #refuse({ link }: FromServer<'p2p_offer'>, code: ErrorCode): void {

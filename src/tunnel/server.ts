@@ -5,6 +5,7 @@ import { fingerprintOf, formatFingerprint } from '../certificate.ts';
 import { asUnderpassError, UnderpassError } from '../errors.ts';
 import { type Logger, silentLogger } from '../log.ts';
 import { type StunServer, startStunServer } from '../nat/server.ts';
+import { SourceProofs } from '../nat/source-proofs.ts';
 import { formatAddress } from '../net/address.ts';
 import { CIPHERS } from '../net/ciphers.ts';
 import { parseTrustedProxies } from '../net/client-address.ts';
@@ -44,6 +45,8 @@ class Server implements RunningServer {
   readonly #signaling: SignalingServer;
   readonly #relay: RelayServer;
   readonly #metrics: Metrics;
+  /** What STUN gives to clients, and signaling takes back. */
+  readonly #proofs = new SourceProofs(systemRuntime.randomBytes(32));
   readonly warnings: string[] = [];
   #stun: StunServer | undefined;
   #port = 0;
@@ -71,6 +74,7 @@ class Server implements RunningServer {
       version: VERSION,
       registry: new MemoryRegistry(),
       planPunch,
+      checkSource: (claim, now) => this.#proofs.check(claim, now),
       runtime: systemRuntime,
       log: logger.scope('signaling'),
       hooks: {
@@ -165,7 +169,7 @@ class Server implements RunningServer {
     const { stun } = this.#config;
     if (stun === undefined) return;
     try {
-      this.#stun = await startStunServer(stun, systemRuntime, this.#log);
+      this.#stun = await startStunServer({ ...stun, proofs: this.#proofs }, systemRuntime, this.#log);
     } catch (error) {
       if (stun.required) throw error;
       const { code, message } = asUnderpassError(error);

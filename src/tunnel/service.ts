@@ -1,25 +1,70 @@
 import { connect } from 'node:net';
 import { UnderpassError } from '../errors.ts';
-import type { PublishOptions } from './api.ts';
+import { unmapped } from '../net/address.ts';
+import type { Endpoint } from '../net/endpoint.ts';
 import { type ChannelHeader, ResetCode } from './channel-frame.ts';
-import type { ChannelStream, ChannelUser } from './channel-stream.ts';
+import { type ChannelStream, type ChannelUser, NOBODY } from './channel-stream.ts';
 import { Forward, SOCKET_BUFFER } from './forward.ts';
+import type { PeerMeter } from './peers.ts';
+import { type OfferedPort, portOf } from './ports.ts';
+
+export interface ServiceOptions {
+  /** The tunnel's. */
+  readonly name: string;
+  /** Where the service runs. */
+  readonly localHost: string;
+  /** What is offered, over TCP among others. */
+  readonly ports: readonly OfferedPort[];
+}
+
+/** Whom a channel is served for. */
+export interface ServedPeer {
+  /** Is kept up to date. */
+  readonly meter: PeerMeter;
+  /** What the service is told before anything else, once it has been reached. @param service where that was */
+  readonly prefix?: ((service: Endpoint) => Buffer | undefined) | undefined;
+}
 
 /** The local service of a publisher: every channel becomes a connection to it. */
 export class Service {
-  readonly #options: PublishOptions;
+  readonly #options: ServiceOptions;
   readonly #onFailure: (error: UnderpassError) => void;
 
   /** @param onFailure the service could not be reached, or a peer broke the protocol */
-  constructor(options: PublishOptions, onFailure: (error: UnderpassError) => void) {
+  constructor(options: ServiceOptions, onFailure: (error: UnderpassError) => void) {
     this.#options = options;
     this.#onFailure = onFailure;
   }
 
-  /** Serves one channel of a peer's. */
-  serve(accept: (user: ChannelUser) => ChannelStream): void {
-    const client = new ServiceClient(this.#options, (code, problem) => this.#onOver(code, problem));
-    client.start(accept(client));
+  /** Serves one channel of a peer's: connects to the service, if the peer wants what is offered. */
+  serve(
+    { port: number }: ChannelHeader,
+    accept: (user: ChannelUser) => ChannelStream,
+    { meter, prefix }: ServedPeer,
+  ): void {
+    const { localHost: host, ports } = this.#options;
+    const port = portOf(ports, number, 'tcp');
+    if (port === undefined) {
+      accept(NOBODY).reset(ResetCode.unknownPort);
+      return;
+    }
+    // Both families are tried at once where the host has both: a service often listens on one of them only.
+    const options = { host, port, allowHalfOpen: true, autoSelectFamily: true, highWaterMark: SOCKET_BUFFER };
+    const socket = connect(options);
+    meter.connections += 1;
+    const forward = new Forward(socket, (code, problem) => {
+      meter.connections -= 1;
+      this.#onOver(code, problem);
+    });
+    const reached = () => ({
+      address: unmapped(socket.remoteAddress ?? ''),
+      port: socket.remotePort ?? port,
+    });
+    forward.connecting(prefix && (() => prefix(reached())));
+    forward.start(accept(metered(forward, meter)));
+    socket.on('data', (chunk: Buffer) => {
+      meter.bytesOut += chunk.length;
+    });
   }
 
   #onOver(code: number | undefined, problem: string | undefined): void {
@@ -30,63 +75,15 @@ export class Service {
   }
 }
 
-/** One channel: connects to the service when the peer has said which port it wants. */
-class ServiceClient implements ChannelUser {
-  readonly #options: PublishOptions;
-  readonly #onOver: (code: number | undefined, problem: string | undefined) => void;
-  #channel: ChannelStream | undefined;
-  #forward: Forward | undefined;
-  #refused = false;
-
-  constructor(
-    options: PublishOptions,
-    onOver: (code: number | undefined, problem: string | undefined) => void,
-  ) {
-    this.#options = options;
-    this.#onOver = onOver;
-  }
-
-  start(channel: ChannelStream): void {
-    this.#channel = channel;
-    this.#forward?.start(channel);
-    if (this.#refused) channel.reset(ResetCode.unknownPort);
-  }
-
-  onOpened({ port }: ChannelHeader): void {
-    if (port !== 0) {
-      this.#refused = true;
-      this.#channel?.reset(ResetCode.unknownPort);
-      return;
-    }
-    const { localHost = 'localhost', localPort } = this.#options;
-    // Both families are tried at once where the host has both: a service often listens on one of them only.
-    const options = {
-      host: localHost,
-      port: localPort,
-      allowHalfOpen: true,
-      autoSelectFamily: true,
-      highWaterMark: SOCKET_BUFFER,
-    };
-    const socket = connect(options);
-    this.#forward = new Forward(socket, this.#onOver);
-    this.#forward.connecting();
-    if (this.#channel !== undefined) this.#forward.start(this.#channel);
-  }
-
-  onData(chunk: Buffer): void {
-    this.#forward?.onData(chunk);
-  }
-
-  onEnd(): void {
-    this.#forward?.onEnd();
-  }
-
-  onDrain(): void {
-    this.#forward?.onDrain();
-  }
-
-  onOver(code: number | undefined, problem: string | undefined): void {
-    if (this.#forward !== undefined) this.#forward.onOver(code, problem);
-    else this.#onOver(code, problem);
-  }
+/** Counts what comes from the peer. */
+function metered(user: ChannelUser, meter: PeerMeter): ChannelUser {
+  return {
+    onData(chunk) {
+      meter.bytesIn += chunk.length;
+      user.onData(chunk);
+    },
+    onEnd: () => user.onEnd(),
+    onDrain: () => user.onDrain(),
+    onOver: (code, problem) => user.onOver(code, problem),
+  };
 }

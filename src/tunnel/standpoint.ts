@@ -2,6 +2,7 @@ import { type Candidate, gatherCandidates } from '../nat/candidates.ts';
 import type { NamedServer } from '../nat/client.ts';
 import { natKind } from '../nat/people.ts';
 import { type Findings, type NatReport, verdictOf } from '../nat/report.ts';
+import type { SourceClaim } from '../nat/source-proofs.ts';
 import { type Endpoint, familyOf } from '../net/endpoint.ts';
 import { localInterfaces } from '../net/interfaces.ts';
 import { scopeOf } from '../net/ip.ts';
@@ -17,6 +18,8 @@ export interface Standpoint {
   readonly candidates: readonly PeerCandidate[];
   /** The server is on this machine, and so is every peer. */
   readonly loopback: boolean;
+  /** What the server's STUN has said of where we are. */
+  readonly claim?: SourceClaim | undefined;
 }
 
 export interface StandpointSource {

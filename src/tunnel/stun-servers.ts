@@ -14,8 +14,12 @@ const MOST_PORTS = 2;
 /** What DNS may take, in milliseconds. */
 const LOOKUP_TIME = 1000;
 
-/** The STUN endpoints of an underpass server, from its greeting. Never rejects. */
-export async function ownStunServer(server: ServerAddress, greeting: StunGreeting): Promise<NamedServer> {
+/** The STUN endpoints of an underpass server, from its greeting, and what it gave us to show to them. Never rejects. */
+export async function ownStunServer(
+  server: ServerAddress,
+  greeting: StunGreeting,
+  voucher?: Buffer,
+): Promise<NamedServer> {
   const ports = greeting.ports.filter((port) => port >= LOWEST_PORT).slice(0, MOST_PORTS);
   const reached = await resolve(server.host);
   const local = reached.some((address) => scopeOf(address) !== 'global');
@@ -25,6 +29,7 @@ export async function ownStunServer(server: ServerAddress, greeting: StunGreetin
   return {
     name: formatAddress(server.host, greeting.ports[0] ?? DEFAULT_STUN_PORT),
     endpoints: addresses.flatMap((address) => ports.map((port) => ({ address, port }))),
+    voucher,
   };
 }
 

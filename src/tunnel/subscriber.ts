@@ -9,13 +9,20 @@ import { ResetCode } from './channel-frame.ts';
 import type { Connection, Tenant } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
 import { Forward } from './forward.ts';
-import type { Link } from './link.ts';
+import type { Link, LinkPath } from './link.ts';
 import { type EstablishedLink, requestLink } from './link-setup.ts';
-import { LocalListener } from './local-listener.ts';
+import type { UdpPort } from './local-port.ts';
+import { LocalPorts } from './local-ports.ts';
+import { type SubscribeSettings, subscribeSettings } from './options.ts';
+import { fromRanges, type OfferedPort } from './ports.ts';
 import { BaseTunnel } from './tunnel.ts';
+import { UdpListener } from './udp/udp-listener.ts';
 
 /** A link that lasted this long was a good one: the next attempts are quick again. Milliseconds. */
 const STABLE_TIME = 10_000;
+
+/** Between two attempts while connections wait, milliseconds. */
+const MAX_DELAY_IN_GRACE = 5000;
 
 /** Brings a friend's service to a local port: binds the port, and keeps a link to whoever publishes the name. */
 export class Subscriber extends BaseTunnel implements Tenant {
@@ -23,13 +30,13 @@ export class Subscriber extends BaseTunnel implements Tenant {
   readonly mayGoDirect: boolean;
   readonly #connection: Connection;
   readonly #options: SubscribeOptions;
-  readonly #listener: LocalListener;
   readonly #backoff: Backoff;
-  #listen = '';
+  #ports: LocalPorts | undefined;
+  #settings: SubscribeSettings | undefined;
+  /** By the number of the offered port. */
+  readonly #udp = new Map<number, UdpListener>();
   #key: Buffer | undefined;
-  #link: Link | undefined;
-  /** Links that have been replaced, and end with the last of their channels. */
-  readonly #retired = new Set<Link>();
+  #established: EstablishedLink | undefined;
   /** Whether the latest link has been announced. */
   #announced = false;
   /** When the latest link came up. */
@@ -44,7 +51,6 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#connection = connection;
     this.#options = options;
     this.mayGoDirect = options.mode !== 'relay';
-    this.#listener = new LocalListener(runtime, (socket) => this.#serve(socket));
     this.#backoff = new Backoff(() => runtime.randomBytes(4).readUInt32BE() / 2 ** 32);
     void this.#start();
   }
@@ -79,107 +85,138 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#connection.remove(this);
     this.#retry?.cancel();
     this.#attempt?.abort(new UnderpassError('server_lost'));
-    this.#listener.close();
-    for (const link of [this.#link, ...this.#retired]) link?.close();
+    this.#ports?.close();
+    this.#connection.hurry(this, false);
+    this.#link?.close();
   }
 
   async #start(): Promise<void> {
-    const { target, secret, listenHost = '127.0.0.1', localPort } = this.#options;
+    const { target: name, secret } = this.#options;
+    const { runtime } = this.#connection;
     try {
-      this.#listen = await this.#listener.listen(listenHost, localPort);
-      // Closing it before it was bound had no effect.
-      if (this.over) return this.#listener.close();
-      this.#key = await deriveTunnelKey(secret, target);
+      // Whoever made this tunnel has it before it hears that it has failed.
+      const settings = await Promise.resolve(this.#options).then(subscribeSettings);
+      if (this.over) return;
+      this.#settings = settings;
+      this.#ports = new LocalPorts({
+        ...{ runtime, name, plan: settings.plan, host: settings.listenHost },
+        onConnection: (socket, number) => this.#serve(socket, number),
+        udp: (number) => this.#udpPort(number, settings.udpIdle),
+        onTrouble: (error) => this.complain(error),
+        onChange: () => this.#announce(),
+      });
+      await this.#ports.start();
+      if (this.over) return;
+      this.#key = await deriveTunnelKey(secret, name);
       if (!this.over) this.#connection.add(this);
     } catch (error) {
       await this.end(asUnderpassError(error));
     }
   }
 
-  /** Builds a link, unless there is one that the server relays or one is being built. */
+  get #link(): Link | undefined {
+    return this.#established?.link;
+  }
+
+  /** Builds a link, or goes on with the one there is, unless the server relays it or that is being done. */
   #seek(): void {
-    if (this.over || this.#link?.relayed || this.#attempt !== undefined || this.#key === undefined) return;
+    const [key, settings] = [this.#key, this.#settings];
+    if (this.over || this.#link?.relayed || this.#attempt !== undefined) return;
+    if (key === undefined || settings === undefined) return;
     this.#retry?.cancel();
     const attempt = new AbortController();
     this.#attempt = attempt;
-    void this.#build(this.#key, attempt.signal);
+    void this.#build(key, settings.grace, attempt);
   }
 
-  async #build(key: Buffer, signal: AbortSignal): Promise<void> {
+  async #build(key: Buffer, grace: number, attempt: AbortController): Promise<void> {
     const { target: name, mode = 'auto' } = this.#options;
-    let built: Link | undefined;
+    const resume = this.#established;
+    let built: EstablishedLink | undefined;
     let lost: UnderpassError | undefined;
     try {
       const request = {
-        name,
+        ...{ name, mode, grace, resume },
         hash: secretHash(key),
         peerKey: peerKey(key),
-        mode,
         wait: this.#connection.reconnect,
         onWaiting: () => this.emit({ event: 'waiting', target: name }),
-        signal,
+        signal: attempt.signal,
       };
-      const established = await requestLink(this.#connection, request, {
+      const { established, ports } = await requestLink(this.#connection, request, {
+        onDatagram: (port, flow, payload) => this.#udp.get(port)?.send(flow, payload),
         onPath: (path) => {
-          if (built !== undefined && built === this.#link && this.#announced)
-            this.emitPath({ target: name }, path);
+          if (built !== undefined && built === this.#established) this.#onPath(path);
         },
         onRelayLost: () => {
-          if (built !== undefined && built === this.#link) this.#onRelayLost();
+          if (built !== undefined && built === this.#established) this.#seek();
         },
         onTrouble: (error) => this.complain(error),
         onClose: (error) => {
           lost = error;
-          if (built !== undefined) this.#onLinkClosed(built, error);
+          if (built !== undefined) this.#onLinkClosed(built.link, error);
         },
       });
-      built = established.link;
+      built = established;
+      if (this.over || this.#attempt !== attempt) return built.link.close();
       this.#attempt = undefined;
-      if (this.over) return built.close();
-      await this.#welcome(established);
+      if (built === resume) this.#announce();
+      else await this.#welcome(built, fromRanges(ports));
       // It may have gone while it was being built, or while the disk was busy.
-      if (built.closed) this.#onLinkClosed(built, lost);
+      if (built.link.closed) this.#onLinkClosed(built.link, lost);
+      // And the relay may have been lost already.
+      else this.#seek();
     } catch (thrown) {
+      if (this.#attempt !== attempt) return;
       this.#attempt = undefined;
       if (!this.over) this.#failed(asUnderpassError(thrown));
     }
   }
 
-  async #welcome({ link, identity }: EstablishedLink): Promise<void> {
+  async #welcome(established: EstablishedLink, offered: readonly OfferedPort[]): Promise<void> {
     const { target } = this.#options;
+    const { link, identity } = established;
     const before = this.#link;
-    this.#link = link;
+    this.#established = established;
     this.#announced = false;
     this.#linkedAt = this.#connection.runtime.now();
-    if (before !== undefined) this.#retire(before);
+    // The publisher has forgotten it, and what was on it.
+    before?.close();
     const memory = await this.#connection.store.rememberPeer(this.#connection.server, target, identity);
     if (memory.changed) {
       const seen = identityFingerprint(identity);
       this.emit({ event: 'identity_changed', target, remembered: memory.remembered, seen });
     }
     if (this.#link !== link || link.closed || this.over) return;
+    try {
+      await this.#ports?.offer(offered);
+    } catch (error) {
+      return this.end(asUnderpassError(error));
+    }
+    if (this.#link !== link || link.closed || this.over) return;
     this.#announce();
     this.#announced = true;
-    if (link.path !== undefined) this.emitPath({ target }, link.path);
-    this.#listener.open();
+    this.#onPath(link.path);
   }
 
-  /** The link before may have channels yet, and has a path of its own. */
-  #retire(before: Link): void {
-    this.#retired.add(before);
-    before.retire();
-  }
-
-  /** There is a direct path, which needs no server; but nothing to fall back on when it dies. */
-  #onRelayLost(): void {
-    this.#seek();
+  /** Applications that come while there is no path are held. */
+  #onPath(path: LinkPath): void {
+    if (!this.#announced) return;
+    this.emitPath({ target: this.#options.target }, path);
+    const isWaitedFor = path.kind === 'none';
+    this.#connection.hurry(this, isWaitedFor);
+    if (isWaitedFor) this.#ports?.hold();
+    else this.#ports?.open();
   }
 
   #onLinkClosed(link: Link, error: UnderpassError | undefined): void {
-    this.#retired.delete(link);
     if (this.#link !== link) return;
-    this.#link = undefined;
-    this.#listener.hold();
+    this.#established = undefined;
+    this.#ports?.hold();
+    this.#connection.hurry(this, false);
+    // What was to go on with it is no use.
+    this.#attempt?.abort(new UnderpassError('peer_lost', { name: this.#options.target }));
+    this.#attempt = undefined;
     if (this.#connection.runtime.now() - this.#linkedAt >= STABLE_TIME) this.#backoff.reset();
     if (!this.over) this.#failed(error ?? new UnderpassError('peer_lost', { name: this.#options.target }));
   }
@@ -195,24 +232,43 @@ export class Subscriber extends BaseTunnel implements Tenant {
     if (!this.#connection.online) return;
     this.complain(error);
     this.#retry?.cancel();
-    this.#retry = this.#connection.runtime.setTimer(this.#backoff.next(false), () => this.#seek());
+    const delay = this.#backoff.next(false);
+    const isWaitedFor = this.#link?.path.kind === 'none';
+    this.#retry = this.#connection.runtime.setTimer(
+      isWaitedFor ? Math.min(delay, MAX_DELAY_IN_GRACE) : delay,
+      () => this.#seek(),
+    );
   }
 
   #announce(): void {
-    this.emit({
-      event: 'ready',
-      role: 'subscriber',
-      target: this.#options.target,
-      listen: this.#listen,
-    });
+    const ports = this.#ports?.listening ?? [];
+    const { target } = this.#options;
+    const listen = ports[0]?.listen ?? '';
+    const more = ports.length > 1 ? { ports } : {};
+    this.emit({ event: 'ready', role: 'subscriber', target, listen, ...more });
   }
 
-  #serve(socket: Socket): void {
+  /** A local UDP port. What comes while there is no link is lost, as datagrams are. */
+  #udpPort(number: number, idle: number): UdpPort {
+    const { runtime } = this.#connection;
+    const onDatagram = (flow: number, payload: Buffer) => this.#link?.sendDatagram(number, flow, payload);
+    const listener = new UdpListener({ runtime, idle, onDatagram });
+    this.#udp.set(number, listener);
+    return {
+      listen: (host, port) => listener.listen(host, port),
+      close: () => {
+        listener.close();
+        if (this.#udp.get(number) === listener) this.#udp.delete(number);
+      },
+    };
+  }
+
+  #serve(socket: Socket, number: number): void {
     const link = this.#link;
     const forward = new Forward(socket, (code, problem) => this.#onForwardOver(code, problem));
     try {
       if (link === undefined) throw new UnderpassError('peer_lost', { name: this.#options.target });
-      forward.start(link.open(0, forward));
+      forward.start(link.open(number, forward));
     } catch (error) {
       socket.resetAndDestroy();
       this.complain(asUnderpassError(error));

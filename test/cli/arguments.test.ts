@@ -34,7 +34,9 @@ test('every flag of p2p', async () => {
     'p2p 27015 --name n --target t --server s:1 --token k --secret x --local-host h --listen l --mode relay --json';
   const more = '--no-reconnect --insecure --server-fingerprint f --log-level debug --log-format json';
   const network = '--stun a --stun b:1 --no-port-mapping --no-lan-addresses';
-  const { code, calls } = await parse(...argv.split(' '), ...more.split(' '), ...network.split(' '));
+  const peers = '--proxy-protocol v2 --allow a --allow b --deny c --grace 5 --udp-idle 9';
+  const all = [argv, more, network, peers].flatMap((words) => words.split(' '));
+  const { code, calls } = await parse(...all);
   expect(code).toBe(7);
   expect(calls).toEqual([
     [
@@ -56,6 +58,11 @@ test('every flag of p2p', async () => {
         stun: ['a', 'b:1'],
         portMapping: false,
         lanAddresses: false,
+        proxyProtocol: 'v2',
+        allow: ['a', 'b'],
+        deny: ['c'],
+        grace: '5',
+        udpIdle: '9',
         logLevel: 'debug',
         logFormat: 'json',
       },
@@ -113,11 +120,12 @@ test.each([
   [['nat', '--token', 'x'], "unknown option '--token'"],
   [['nat', 'u.example'], "too many arguments for 'nat'"],
   [['nat', '--stun'], "option '--stun <host:port>' argument missing"],
-  [['p2p'], "missing required argument 'port'"],
+  [['p2p'], "missing required argument 'ports'"],
   [['p2p', '1', '2'], "too many arguments for 'p2p'. Expected 1 argument but got 2"],
   [['p2p', '1', '--secert', 'x'], "unknown option '--secert' (Did you mean --secret?)"],
   [['p2p', '1', '--name'], "option '--name <name>' argument missing"],
   [['p2p', '1', '--mode', 'fast'], "argument 'fast' is invalid. Allowed choices are auto, relay, direct."],
+  [['p2p', '1', '--proxy-protocol', 'v1'], "argument 'v1' is invalid. Allowed choices are v2."],
   [['p2p', '1', '--secret', 'x', '--secret-file', 'y'], "cannot be used with option '--secret <secret>'"],
   [['sevrer'], "unknown command 'sevrer' (Did you mean server?)"],
   [['server', '--log-level', 'loud'], 'Allowed choices are silent, error, warn, info, debug.'],

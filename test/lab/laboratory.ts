@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Random } from '../support/random.ts';
 import { renderFlush } from './rules/nftables.ts';
+import { Addresses } from './services/addresses.ts';
 import { Burner } from './services/burner.ts';
 import { Delays } from './services/delay.ts';
 import { Igd } from './services/igd.ts';
@@ -33,6 +34,7 @@ export class Laboratory {
   readonly #plan: Plan;
   readonly #prefix = newPrefix();
   readonly #delays = new Delays(this);
+  readonly #addresses = new Addresses(this);
   readonly #burners = new Map<SiteName, Burner>();
   readonly #igds = new Map<SiteName, Igd>();
   readonly #processes = new Set<LabProcess>();
@@ -119,6 +121,17 @@ export class Laboratory {
       await this.check(router, ['nft', '-f', '-'], sets);
       await this.check(router, ['conntrack', '-F']);
     }
+  }
+
+  /** Gives the first host of a site another number in its LAN, while everything runs. */
+  changeHostAddress(site: SiteName, number: number): Promise<void> {
+    return this.#addresses.changeHost(site, number);
+  }
+
+  /** Gives the outermost router of a site another number in its public network. It must translate, and speak no IGD. */
+  changePublicAddress(site: SiteName, number: number): Promise<void> {
+    const outermost = this.site(site).routers.at(-1)?.name ?? '';
+    return this.#addresses.changeRouter(site, number, this.#plan.setups.get(outermost)?.tables ?? []);
   }
 
   /** The port mapping service of a site that was built with one; it runs from the start. */

@@ -1,3 +1,4 @@
+import { CHAOS_USAGE, chaos } from './cli/chaos.ts';
 import { kinds } from './cli/kinds.ts';
 import { MATRIX_USAGE, matrix } from './cli/matrix.ts';
 import { nat } from './cli/nat.ts';
@@ -12,6 +13,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<num
   verify,
   nat,
   matrix,
+  chaos,
 };
 
 const USAGE = `npm run lab -- COMMAND
@@ -29,6 +31,9 @@ nat [--seed N] [--kind KIND] [--json FILE] [--program FILE]
 matrix [OPTIONS]
   whether server, publisher and subscriber get through every pair of NATs, how often and how fast
 ${MATRIX_USAGE}
+chaos [OPTIONS]
+  whether connections through server, publisher and subscriber live through whatever happens around them
+${CHAOS_USAGE}
 `;
 
 /** Exits with 2 where the command line is wrong, with 3 where the machine cannot have a laboratory. */

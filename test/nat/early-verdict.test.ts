@@ -58,7 +58,11 @@ function lasting(report: NatReport | undefined) {
 }
 
 const planOf = (report: NatReport, peer = coneVerdict) =>
-  planPunch({ verdict: verdictOf(report), lan: true }, { verdict: peer, lan: true }, false);
+  planPunch(
+    { verdict: verdictOf(report), lan: true, vouched: true },
+    { verdict: peer, lan: true, vouched: true },
+    false,
+  );
 
 describe.each(kinds)('%s', (_, { nat, carrier, ttl, within }) => {
   const worldOf = (seed: number) => new DiscoveryWorld(seed, nat, {}, carrier);

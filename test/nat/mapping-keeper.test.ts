@@ -151,6 +151,7 @@ function home() {
     ...{ socket: share, server: to, reflexive: seen, runtime },
     onMoved: (reflexive) => told.push(reflexive),
     onSilent: () => told.push('silent'),
+    onVouched: () => {},
   });
   const look = () => {
     socket.share().send(Buffer.alloc(4), { ...SERVER, port: 9 });

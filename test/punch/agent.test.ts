@@ -3,6 +3,7 @@ import { PunchAgent } from '../../src/punch/agent.ts';
 import type { PunchOptions, PunchOutput } from '../../src/punch/agent-types.ts';
 import { punchKeys } from '../../src/punch/keys.ts';
 import { openProbe, type Probe, sealProbe } from '../../src/punch/probe.ts';
+import { ProbeBudget } from '../../src/punch/probe-budget.ts';
 import type { PeerCandidate } from '../../src/punch/remotes.ts';
 import type { PunchStep } from '../../src/punch/strategy.ts';
 import { Random } from '../support/random.ts';
@@ -67,7 +68,7 @@ describe('an exchange', () => {
     expect(runUntil(agent, 9000)).toEqual([]);
     agent.go(9000);
     const probes = runUntil(agent, 20_000);
-    expect(probes.map(([at]) => at - 9000)).toEqual([0, 20, 60, 140, 300, 500, 700, 900, 1100, 1300, 2500]);
+    expect(probes.map(([at]) => at - 9000)).toEqual([0, 20, 60, 140, 300, 500, 700, 900, 1100, 2500]);
     expect(probes.at(-1)?.[1]).toEqual({ type: 'failed', reason: 'unanswered' });
     for (const [, output] of probes.slice(0, -1)) expect(output).not.toHaveProperty('ttl');
   });
@@ -90,7 +91,7 @@ describe('an exchange', () => {
       const agent = agentWith({ measured: { verdict, reflexive: PEER } });
       agent.addCandidate(peer(), 0);
       return [0, 1, 2, 3].map((now) => {
-        agent.arm(birthday, now);
+        agent.arm(birthday, now, [PEER.address]);
         for (const output of outputs(agent)) if (output.type === 'open') agent.opened(output.socket, 1, now);
         return outputs(agent).find((output) => output.type === 'send')?.ttl;
       });
@@ -198,7 +199,7 @@ describe('a publisher', () => {
 });
 
 describe('limits against our own server and peer', () => {
-  test('16 addresses, 10 probes each, and one more to arm', () => {
+  test('16 addresses, 10 probes each, the one to arm among them', () => {
     const agent = agentWith();
     const taken = Array.from({ length: 50 }, (_, n) => agent.addCandidate(peer(n), 0));
     expect(taken.filter(Boolean)).toHaveLength(16);
@@ -210,19 +211,38 @@ describe('limits against our own server and peer', () => {
     for (const output of all) {
       if (output.type === 'send') perPort.set(output.to.port, (perPort.get(output.to.port) ?? 0) + 1);
     }
-    expect([...perPort.values()]).toEqual(Array.from({ length: 16 }, () => 11));
+    expect([...perPort.values()]).toEqual(Array.from({ length: 16 }, () => 10));
   });
 
-  test('as many again in each step, and none between two', () => {
+  /** Probes of a step that is never answered. */
+  const probesOf = (agent: PunchAgent, start: number, vouched: readonly string[] = []) => {
+    agent.arm(EXCHANGE, start, vouched);
+    const all = outputs(agent);
+    agent.go(start);
+    all.push(...runUntil(agent, start + 9000).map(([, output]) => output));
+    return all.filter(({ type }) => type === 'send').length;
+  };
+
+  test('in a minute, however many steps there are', () => {
     const agent = agentWith();
     agent.addCandidate(peer(), 0);
-    for (const start of [0, 10_000]) {
-      agent.arm(EXCHANGE, start);
-      agent.go(start);
-      outputs(agent);
-      const log = runUntil(agent, start + 9000).map(([, output]) => output);
-      expect(log.filter(({ type }) => type === 'send')).toHaveLength(10);
-    }
+    expect([0, 10_000, 50_000, 61_000].map((start) => probesOf(agent, start))).toEqual([10, 0, 0, 10]);
+  });
+
+  test('and however many searches', () => {
+    const budget = new ProbeBudget();
+    const counts = [0, 10_000, 70_000].map((start) => {
+      const agent = agentWith({ budget });
+      for (let n = 0; n < 16; n++) agent.addCandidate(peer(n + 16 * (start / 10_000)), start);
+      return probesOf(agent, start);
+    });
+    expect(counts).toEqual([160, 0, 160]);
+  });
+
+  test('but for an address where the server has seen the peer: as many again in each step', () => {
+    const agent = agentWith();
+    agent.addCandidate(peer(), 0);
+    expect([0, 10_000].map((start) => probesOf(agent, start, [PEER.address]))).toEqual([11, 11]);
   });
 
   test('12 steps', () => {
@@ -240,7 +260,7 @@ describe('limits against our own server and peer', () => {
     const armed = (address: string, port: number) => {
       const agent = agentWith();
       agent.addCandidate(peer(), 0);
-      agent.arm(bracket, 0);
+      agent.arm(bracket, 0, ['45.80.1.2', '45.80.1.3', '192.168.1.3', '224.0.0.1']);
       const ports = Array.from({ length: 20 }, (_, i) => port + i);
       agent.predict({ address, ports, strategy: 'bracket' }, 0);
       agent.predict({ address, ports: [9000], strategy: 'bracket' }, 0);
@@ -252,12 +272,41 @@ describe('limits against our own server and peer', () => {
     for (const address of ['224.0.0.1', '45.80.1.3', '192.168.1.3']) expect(armed(address, 5000)).toEqual([]);
   });
 
+  test.each([
+    ['the server has not seen the peer at all', []],
+    ['it has seen the peer elsewhere', ['45.80.1.3']],
+  ])('predictions are void where %s', (_, vouched) => {
+    const [bracket, birthday] = (['bracket', 'birthday'] as const).map((way) => {
+      const agent = agentWith();
+      agent.addCandidate(peer(), 0);
+      agent.arm({ strategies: [way], hard: 'publisher', tries: 1 }, 0, vouched);
+      return agent;
+    });
+    bracket?.predict({ address: PEER.address, ports: [5000], strategy: 'bracket' }, 0);
+    birthday?.predict({ address: PEER.address, first: 1024, last: 65_535 }, 0);
+    for (const agent of [bracket, birthday]) {
+      if (agent === undefined) throw new Error('no agent');
+      expect(outputs(agent)).toEqual([]);
+      expect(runUntil(agent, 60_000)).toEqual([[2500, { type: 'failed', reason: 'untold' }]]);
+    }
+  });
+
+  test('what the server vouches for counts for the step that it comes with', () => {
+    const bracket: PunchStep = { strategies: ['bracket'], hard: 'publisher', tries: 2 };
+    const agent = agentWith();
+    agent.addCandidate(peer(), 0);
+    agent.arm(bracket, 0, [PEER.address]);
+    agent.arm(bracket, 1);
+    agent.predict({ address: PEER.address, ports: [5000], strategy: 'bracket' }, 1);
+    expect(outputs(agent)).toEqual([]);
+  });
+
   test('a range only where one is expected, and 1,500 probes in it', () => {
     const birthday: PunchStep = { strategies: ['birthday'], hard: 'publisher', tries: 1 };
     const range = { address: '45.80.1.2', first: 1024, last: 65_535 };
     const searching = agentWith();
     searching.addCandidate(peer(), 0);
-    searching.arm(birthday, 0);
+    searching.arm(birthday, 0, ['45.80.1.2', '127.0.0.1']);
     searching.predict({ ...range, first: 1 }, 0);
     searching.predict({ ...range, last: 1000 }, 0);
     searching.predict({ ...range, address: '127.0.0.1' }, 0);
@@ -345,7 +394,7 @@ describe('sockets', () => {
       const reflexive = { address: '45.80.2.2', port: 5000 };
       const step: PunchStep = { strategies: [way], hard: 'subscriber', tries: 1 };
       const agent = agentWith({ measured: { ...measured, reflexive } });
-      agent.arm(step, 0);
+      agent.arm(step, 0, [PEER.address]);
       expect(outputs(agent)).toEqual([]);
       agent.addCandidate({ ...peer(), kind: 'mapped' }, 50);
       expect(outputs(agent)).toEqual([]);
@@ -356,6 +405,13 @@ describe('sockets', () => {
       expect(runUntil(other, 10_000)).toEqual([[2500, { type: 'failed', reason: 'untold' }]]);
     },
   );
+
+  test('are not even asked for where the server has not seen the peer', () => {
+    const agent = agentWith({ measured: { ...measured, reflexive: { address: '45.80.2.2', port: 5000 } } });
+    agent.addCandidate(peer(), 0);
+    agent.arm({ strategies: ['birthday'], hard: 'subscriber', tries: 1 }, 0, ['45.80.1.3']);
+    expect(outputs(agent)).toEqual([{ type: 'failed', reason: 'unvouched' }]);
+  });
 
   test('what lacks a measurement fails at once', () => {
     const agent = agentWith({ measured: { verdict: symmetricVerdict } });

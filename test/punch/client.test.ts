@@ -125,7 +125,7 @@ describe('extra sockets', () => {
 
   test('are opened for a round, and closed with it but for the one that has the path', async () => {
     const { subscriber, publisher, runtime, open } = bracket();
-    for (const { puncher } of [subscriber, publisher]) puncher.arm(BRACKET);
+    for (const { puncher } of [subscriber, publisher]) puncher.arm(BRACKET, [SYMMETRIC.address]);
     await opened();
     expect(open.size).toBe(3);
     runtime.advance(100);

@@ -73,3 +73,17 @@ test('the peer’s place in the internet is what servers saw, or its own global 
   remotes.tell({ ...host('45.80.1.2'), kind: 'server-reflexive' });
   expect(remotes.reflexive?.address).toBe('45.80.1.2');
 });
+
+test('the peer is certainly where it says so and our server has seen it, if that is on the internet', () => {
+  const remotes = new Remotes(false);
+  const isVouched = (address: string) => remotes.isVouched(address);
+  for (const address of ['45.80.1.2', '192.168.1.2', '2a0e:a1::2']) remotes.tell(host(address));
+  remotes.learn({ address: '45.80.1.4', port: 5000 });
+  expect(['45.80.1.2', '2a0e:a1::2'].map(isVouched)).toEqual([false, false]);
+  remotes.vouch(['45.80.1.2', '192.168.1.2', '45.80.1.3', '45.80.1.4', '127.0.0.1']);
+  expect(isVouched('45.80.1.2')).toBe(true);
+  for (const other of ['192.168.1.2', '2a0e:a1::2', '45.80.1.3', '45.80.1.4', '127.0.0.1'])
+    expect(isVouched(other)).toBe(false);
+  remotes.vouch(['2a0e:a1::2']);
+  expect(['45.80.1.2', '2a0e:a1::2'].map(isVouched)).toEqual([false, true]);
+});

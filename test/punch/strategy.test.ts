@@ -9,9 +9,9 @@ const symmetric = (pattern: 'sequential' | 'block' | 'random'): Partial<NatVerdi
   mapping: 'address-and-port-dependent',
   allocation: { pattern, step: pattern === 'sequential' ? 1 : null, range: null },
 });
-const side = (changes: Partial<NatVerdict> = {}, lan = true): PunchSide => ({
+const side = (changes: Partial<NatVerdict> = {}, lan = true, vouched = true): PunchSide => ({
   verdict: { ...CONE, ...changes },
-  lan,
+  ...{ lan, vouched },
 });
 
 /** Some networks of each kind. */
@@ -190,4 +190,23 @@ describe('two blocks of ports', () => {
     expect(planPunch(block(512), side(), false).steps).toEqual([{ ...birthday, hard: 'subscriber' }]);
     expect(planPunch(block(512), block(512), true).steps).toEqual([one('host')]);
   });
+});
+
+test('ports are predicted, and searched for, only where the server has seen both', () => {
+  const hard = [side(symmetric('sequential')), side(symmetric('random')), side(symmetric('sequential'))];
+  const unseen = (one: PunchSide): PunchSide => ({ ...one, vouched: false });
+  for (const [mine, yours] of [
+    [side(), hard[0]],
+    [side(), hard[1]],
+    [hard[0], hard[2]],
+  ] as const) {
+    if (mine === undefined || yours === undefined) throw new Error('no side');
+    expect(planPunch(mine, yours, false).noWay).toBeNull();
+    const nothing = { steps: [], noWay: 'unvouched' };
+    expect(planPunch(unseen(mine), yours, false)).toEqual(nothing);
+    expect(planPunch(mine, unseen(yours), false)).toEqual(nothing);
+    const six = (one: PunchSide) => ({ ...unseen(one), verdict: { ...one.verdict, ipv6: true } });
+    expect(planPunch(six(mine), six(yours), false)).toEqual({ steps: [one('ipv6')], noWay: 'unvouched' });
+  }
+  expect(planPunch(unseen(side()), unseen(side()), false)).toEqual({ steps: [one('direct')], noWay: null });
 });

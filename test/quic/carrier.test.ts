@@ -80,7 +80,7 @@ describe.skipIf(quiche === undefined)('a pair of QUIC carriers', () => {
     expect(events.subscriber.closes).toEqual([undefined]);
     await until(() => events.publisher.closes.length > 0, 500);
     await sleep(20);
-    expect(events.publisher.closes.map((error) => error?.code)).toEqual(['peer_lost']);
+    expect(events.publisher.closes.map((error) => error?.code)).toEqual(['peer_left']);
     expect([near.events, events.publisher.streams[0]?.events]).toEqual([['reset'], ['reset']]);
     expect(thrownBy(() => subscriber.open()).code).toBe('peer_lost');
   });

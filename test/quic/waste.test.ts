@@ -24,6 +24,26 @@ it('is never too much while streams move, either way', () => {
   expect(patience(waste, 1, () => waste.carried(0.9 * MIB))).toBeUndefined();
 });
 
+it('is never too much while datagrams move, however small, either way', () => {
+  const waste = new Waste();
+  let tooMuch = false;
+  for (let i = 0; i < 2_000_000; i++) {
+    waste.arrived(73);
+    waste.carried(20, 1);
+    tooMuch ||= waste.isTooMuch(() => i);
+  }
+  expect(tooMuch).toBe(false);
+});
+
+it('is not excused by many small datagrams in each packet', () => {
+  const waste = new Waste();
+  expect(
+    patience(waste, 1, () => {
+      for (let i = 0; i < 1024; i++) for (let n = 0; n < 100; n++) waste.carried(1, 1);
+    }),
+  ).toBeLessThan(40);
+});
+
 it('is not what others have invented', () => {
   expect(patience(new Waste(), 0)).toBeUndefined();
   expect(patience(new Waste(), 0.4)).toBe(41);

@@ -34,7 +34,11 @@ const publisher = {
 
 const offered = createOffer({ ...subscriber, keyId: 3 });
 const offer = verifyOffer({ ...common, ...offered });
-const answered = createAnswer({ ...publisher, offer });
+const ports = [
+  { port: 27015, protocol: 'tcp' as const },
+  { port: 30000, count: 10, protocol: 'udp' as const },
+];
+const answered = createAnswer({ ...publisher, ports, offer });
 
 /** An offer of a peer that knows the secret but writes what it likes. */
 function sealed(content: unknown) {
@@ -45,7 +49,14 @@ function sealed(content: unknown) {
     mac: mac(peerKey, 'underpass/1 offer', Buffer.from('subscriber'), link, bytes),
   };
 }
+/** An answer of such a peer. */
+function sealedAnswer(content: unknown) {
+  const answer = Buffer.from(JSON.stringify(content));
+  const tag = mac(peerKey, 'underpass/1 answer', Buffer.from('publisher'), sha256(offered.offer), answer);
+  return { ...common, offer: offered.offer, answer, mac: tag };
+}
 const honest: Record<string, unknown> = JSON.parse(offered.offer.toString());
+const honestAnswer: Record<string, unknown> = JSON.parse(answered.answer.toString());
 
 /** Every way to change one byte, cut, or lengthen it that a network could think of. */
 function* mutations(bytes: Buffer): Generator<Buffer> {
@@ -96,6 +107,13 @@ describe('an offer', () => {
     expect(thrownBy(() => verifyAnswer(reflected)).code).toBe('peer_unverified');
   });
 
+  it('says which link it carries on', () => {
+    const resumes = random.bytes(16);
+    const made = createOffer({ ...subscriber, keyId: 3, resumes });
+    expect(verifyOffer({ ...common, ...made }).resumes).toEqual(resumes);
+    expect(offer.resumes).toBeUndefined();
+  });
+
   it('names the tunnel when it is refused', () => {
     expect(() => verifyOffer({ ...common, ...offered, link: Buffer.alloc(16) })).toThrow("'my-game'");
   });
@@ -134,6 +152,8 @@ describe('an offer', () => {
     { ...honest, nonce: 'AAAA' },
     { ...honest, nonce: `${'A'.repeat(42)}B` },
     { ...honest, nonce: '='.repeat(43) },
+    { ...honest, resumes: 'AAAA' },
+    { ...honest, resumes: random.bytes(17).toString('base64url') },
     { ...honest, identity: undefined },
     { ...honest, fingerprint: 'AB'.repeat(32) },
   ])('of a peer that makes no sense is a protocol error: %#', (content) => {
@@ -157,6 +177,7 @@ describe('an answer', () => {
       nonce: publisher.nonce,
       fingerprint: publisher.fingerprint,
       identity: publisher.identity.publicKey,
+      ports,
     });
   });
 
@@ -184,5 +205,45 @@ describe('an answer', () => {
     const answer = Buffer.from('{"version":2}');
     const tag = mac(peerKey, 'underpass/1 answer', Buffer.from('publisher'), sha256(offered.offer), answer);
     expect(thrownBy(() => verifyAnswer({ ...received, answer, mac: tag })).code).toBe('protocol_unsupported');
+  });
+
+  it('has room for as many ports as there may be', () => {
+    const many = Array.from({ length: 64 }, (_, i) => ({
+      ...{ port: 65535 - 4 * i - 3, count: 4 },
+      protocol: 'tcp+udp' as const,
+    }));
+    const made = createAnswer({ ...publisher, ports: many, offer });
+    expect(made.answer.length).toBeLessThanOrEqual(MAX_OFFER_BYTES);
+    expect(verifyAnswer({ ...received, ...made }).ports).toEqual(many);
+  });
+
+  it.each([
+    undefined,
+    [],
+    {},
+    [{ port: 0, protocol: 'tcp' }],
+    [{ port: 65536, protocol: 'tcp' }],
+    [{ port: 1.5, protocol: 'tcp' }],
+    [{ port: 80 }],
+    [{ port: 80, protocol: 'sctp' }],
+    [{ port: 80, count: 0, protocol: 'tcp' }],
+    [{ port: 80, count: 257, protocol: 'tcp' }],
+    [{ port: 65535, count: 2, protocol: 'tcp' }],
+    [
+      { port: 80, protocol: 'tcp' },
+      { port: 80, protocol: 'udp' },
+    ],
+    [
+      { port: 80, count: 3, protocol: 'tcp' },
+      { port: 82, protocol: 'udp' },
+    ],
+    [
+      { port: 1000, count: 200, protocol: 'tcp' },
+      { port: 2000, count: 57, protocol: 'tcp' },
+    ],
+    Array.from({ length: 65 }, (_, i) => ({ port: 1 + i, protocol: 'tcp' })),
+  ])('with ports that make no sense is a protocol error: %#', (wrong) => {
+    const answer = sealedAnswer({ ...honestAnswer, ports: wrong });
+    expect(thrownBy(() => verifyAnswer(answer)).code).toBe('protocol_error');
   });
 });

@@ -141,7 +141,11 @@ describe('a plan', () => {
     pair.publisher.client.input((session) => session.reportNat(symmetricVerdict, true));
     await world.advance(10);
     expect(asked).toEqual([
-      [{ verdict: coneVerdict, lan: false }, { verdict: symmetricVerdict, lan: true }, true],
+      [
+        { verdict: coneVerdict, lan: false, vouched: false },
+        { verdict: symmetricVerdict, lan: true, vouched: false },
+        true,
+      ],
     ]);
     expect(pair.subscriber.of('p2p_relay')).toMatchObject([{ search: 1, reason: 'unpredictable' }]);
     await world.advance(60_000);
@@ -532,13 +536,13 @@ describe('what does not belong', () => {
     world.reachable = false;
     pair.publisher.client.cut();
     const text = { type: 'p2p_message', link: pair.link, body: 'AAAA', mac: 'A'.repeat(43) } as const;
-    for (let i = 0; i < 30; i++) {
+    for (let i = 0; i < 22; i++) {
       for (let j = 0; j < 64; j++) pair.subscriber.say(text);
       pair.subscriber.again(1);
       await world.advance(1_000);
     }
     world.reachable = true;
-    await world.advance(9_000);
+    await world.advance(16_000);
     expect(pair.publisher.client.of('online').at(-1)).toMatchObject({ resumed: true });
     expect(pair.publisher.of('p2p_message').length).toBeLessThanOrEqual(128);
     expect(pair.publisher.of('p2p_message').length).toBeGreaterThan(60);
@@ -624,5 +628,80 @@ describe('a client that is its own peer', () => {
     await world.advance(30_000);
     expect(client.outcome(asked)).toMatchObject({ direct: false });
     expect(client.of('punch')).toEqual([]);
+  });
+});
+
+describe('where a party is', () => {
+  const ADDRESSES = ['45.80.1.2', '45.80.2.2'] as const;
+
+  /** Two clients that have shown where they are, or have not: what each is told of the other one with a step. */
+  async function told(options: { voucherOf?: 'the other' | 'nobody'; age?: number; none?: boolean } = {}) {
+    const world = new SignalingWorld({ planPunch: planOf(exchange) });
+    const pair = await PunchingPair.meet(world);
+    const vouchers = pair.both.map(({ client }) =>
+      Buffer.from(client.of('online').at(-1)?.voucher ?? '', 'base64url'),
+    );
+    expect(vouchers.map(({ length }) => length)).toEqual([16, 16]);
+    expect(vouchers[0]?.equals(vouchers[1] ?? Buffer.alloc(0))).toBe(false);
+    const claims = ADDRESSES.map((address, i) => {
+      const own = vouchers[options.voucherOf === 'the other' ? 1 - i : i] ?? Buffer.alloc(16);
+      const voucher = options.voucherOf === 'nobody' ? Buffer.alloc(16) : own;
+      return { voucher, address, proof: world.proofs.prove(voucher, address, world.runtime.now()) };
+    });
+    pair.subscriber.client.input((session) =>
+      session.reportNat(coneVerdict, false, options.none ? undefined : claims[0]),
+    );
+    await world.advance(10);
+    pair.publisher.client.input((session) =>
+      session.reportNat(coneVerdict, false, options.none ? undefined : claims[1]),
+    );
+    await world.advance(10);
+    return pair.both.map((side) => side.of('p2p_step').map(({ vouched }) => vouched));
+  }
+
+  it('is told to the other one with a step, if its STUN request has come from there', async () => {
+    expect(await told()).toEqual([[[ADDRESSES[1]]], [[ADDRESSES[0]]]]);
+  });
+
+  it('is not, without a proof, or with one for another voucher', async () => {
+    for (const options of [{ none: true }, { voucherOf: 'the other' }, { voucherOf: 'nobody' }] as const)
+      expect(await told(options)).toEqual([[undefined], [undefined]]);
+  });
+
+  it('lets a search begin anew that had come to nothing for want of it', async () => {
+    const planPunch: PlanPunch = (one, other) =>
+      one.vouched && other.vouched ? { steps: [exchange], noWay: null } : { steps: [], noWay: 'unvouched' };
+    const world = new SignalingWorld({ planPunch });
+    const pair = await PunchingPair.meet(world, { nats });
+    expect(pair.outcomes).toEqual(['unvouched']);
+    for (const [i, { client }] of pair.both.entries()) {
+      const voucher = Buffer.from(client.of('online').at(-1)?.voucher ?? '', 'base64url');
+      const address = ADDRESSES[i] ?? '';
+      const proof = world.proofs.prove(voucher, address, world.runtime.now());
+      client.input((session) => session.reportNat(coneVerdict, false, { voucher, address, proof }));
+      await world.advance(10);
+    }
+    await world.advance(1_100);
+    expect(pair.subscriber.of('p2p_step')).toMatchObject([{ search: 2, vouched: [ADDRESSES[1]] }]);
+  });
+
+  it('is forgotten with the proof, or when the client says no more of it', async () => {
+    const world = new SignalingWorld({ planPunch: planOf({ ...exchange, tries: 3 }) });
+    const pair = await PunchingPair.meet(world, { nats });
+    const { client } = pair.publisher;
+    const voucher = Buffer.from(client.of('online').at(-1)?.voucher ?? '', 'base64url');
+    const address = ADDRESSES[1];
+    const proof = world.proofs.prove(voucher, address, world.runtime.now());
+    const fail = async () => {
+      for (const side of pair.both) side.report('failed');
+      await world.advance(10);
+      return pair.subscriber.of('p2p_step').at(-1)?.vouched;
+    };
+    client.input((session) => session.reportNat(coneVerdict, false, { voucher, address, proof }));
+    await world.advance(10);
+    expect(await fail()).toEqual([address]);
+    client.input((session) => session.reportNat(coneVerdict, false));
+    await world.advance(10);
+    expect(await fail()).toBeUndefined();
   });
 });

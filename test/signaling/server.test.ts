@@ -43,6 +43,7 @@ async function serve(secure: boolean, limits: Partial<ServerLimits> = {}) {
     version: 'test',
     registry: new MemoryRegistry(),
     planPunch,
+    checkSource: () => undefined,
     runtime: systemRuntime,
     log: silentLogger,
     hooks: {

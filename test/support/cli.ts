@@ -5,6 +5,7 @@ import type {
   ClientOptions,
   MeasureNatOptions,
   NatReport,
+  PeerStatus,
   PublishOptions,
   RunningServer,
   ServerConfig,
@@ -16,6 +17,8 @@ import { natReport } from './nat-report.ts';
 
 type Opened = {
   readonly options: PublishOptions | SubscribeOptions;
+  /** Who is connected, as the tunnel would say. */
+  peers: readonly PeerStatus[];
   readonly emit: (event: TunnelEvent) => void;
   /** Ends the tunnel, as the client would. */
   readonly end: (error?: UnderpassError) => void;
@@ -32,6 +35,9 @@ export class FakeWorld {
   /** How the measurements of the NAT end. */
   measured: () => Promise<NatReport> = async () => natReport();
   readonly calls: string[] = [];
+  /** Writes a line to standard input; undefined while nobody listens. */
+  type: ((line: string) => void) | undefined;
+  isTerminal = true;
   readonly environment: Record<string, string> = {};
   homeDirectory = '/nowhere';
   hangup: () => void = () => {};
@@ -53,6 +59,12 @@ export class FakeWorld {
       color: false,
       write: (text) => {
         this.stderr += text;
+      },
+    },
+    input: {
+      isTerminal: true,
+      onLine: (callback) => {
+        this.type = callback;
       },
     },
     signals: {
@@ -105,7 +117,8 @@ export class FakeWorld {
 
   /** Runs the program as if `underpass` had been called with these arguments. */
   run(...argv: string[]): Promise<number> {
-    const context = { ...this.context, homeDirectory: this.homeDirectory };
+    const input = { ...this.context.input, isTerminal: this.isTerminal };
+    const context = { ...this.context, homeDirectory: this.homeDirectory, input };
     return run(argv, context, createView(argv, context));
   }
 
@@ -122,7 +135,12 @@ export class FakeWorld {
     const closed = new Promise<UnderpassError | undefined>((resolve) => {
       end = resolve;
     });
-    this.tunnels.push({ options, emit, end });
-    return { closed, close: async () => end() };
+    const opened: Opened = { options, peers: [], emit, end };
+    this.tunnels.push(opened);
+    const closePeer = (peer: string) => {
+      this.calls.push(`closed ${peer}`);
+      return opened.peers.some((known) => known.peer === peer);
+    };
+    return { closed, close: async () => end(), peers: () => opened.peers, closePeer };
   }
 }

@@ -10,7 +10,8 @@ import { RelayCarrier } from '../../src/relay/carrier.ts';
 import type { SealedMessage } from '../../src/signaling/peer-message.ts';
 import type { Connection } from '../../src/tunnel/connection.ts';
 import { DirectSearch } from '../../src/tunnel/direct-search.ts';
-import { Link } from '../../src/tunnel/link.ts';
+import { EarlyListener } from '../../src/tunnel/early-listener.ts';
+import { Link, type LinkOptions } from '../../src/tunnel/link.ts';
 import type { Standpoint } from '../../src/tunnel/standpoint.ts';
 import { ours, stranger, theirs } from './carrier-pair.ts';
 import { Application } from './link-pair.ts';
@@ -57,20 +58,22 @@ class DirectEnd {
   /** What it told the server. */
   readonly said: string[] = [];
   readonly accepted: Application[] = [];
+  readonly #connection: Connection;
   over = false;
 
   constructor(role: Role, cable: Cable, server: Server) {
     this.role = role;
     this.cable = cable;
     this.link = new Link({
-      ...{ name: 'my-game', runtime, maxChannels: 10, mayRelay: true },
-      ...(role === 'publisher' && {
-        onChannel: (accept) => {
-          const application = new Application();
-          application.channel = accept(application);
-          this.accepted.push(application);
-        },
-      }),
+      ...{ name: 'my-game', runtime, maxChannels: 10, mayRelay: true, grace: 60_000 },
+      ...(role === 'publisher' &&
+        ({
+          onChannel: (_header, accept) => {
+            const application = new Application();
+            application.channel = accept(application);
+            this.accepted.push(application);
+          },
+        } satisfies Pick<LinkOptions, 'onChannel'>)),
       onPath: (path) => this.paths.push(path.kind === 'direct' ? path.strategy : path.reason),
       onRelayLost: () => this.paths.push('relay lost'),
       onClosing: () => this.search.close(),
@@ -98,20 +101,20 @@ class DirectEnd {
         directBytes: (_: string, received: number) => this.said.push(received > 0 ? 'bytes' : 'nothing'),
       },
     };
-    const link = peerSecrets().transcript.link;
-    this.search = new DirectSearch({
-      connection: connection as unknown as Connection,
-      role,
-      name: 'my-game',
-      link,
-    });
+    this.#connection = connection as unknown as Connection;
+    this.search = new DirectSearch({ connection: this.#connection, role, name: 'my-game' });
   }
 
   begin(certificate: Certificate, peer: Certificate): void {
-    this.search.begin({
-      ...{ ...peerSecrets(), link: this.link, certificate, peerFingerprint: peer.fingerprint },
-      ...{ maxStreams: 20, refusal: undefined, onRelay: () => {}, onTrouble: () => {} },
-    });
+    const secrets = peerSecrets();
+    const early = new EarlyListener(this.#connection, secrets.transcript.link.toString('base64url'));
+    this.search.begin(
+      {
+        ...{ ...secrets, link: this.link, certificate, peerFingerprint: peer.fingerprint },
+        ...{ maxStreams: 20, refusal: undefined, onRelay: () => {}, onTrouble: () => {} },
+      },
+      early,
+    );
   }
 }
 

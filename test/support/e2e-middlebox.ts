@@ -18,17 +18,24 @@ export class Middlebox {
   readonly #records: Buffer[][] = [];
   readonly #passages = new Set<Passage>();
   readonly #listener: Listener;
+  readonly #remembers: boolean;
   #blocked = false;
 
-  static async start(serverPort: number, headers: readonly string[] = []): Promise<Middlebox> {
+  /** @param records whether it remembers what passes */
+  static async start(
+    serverPort: number,
+    headers: readonly string[] = [],
+    records = true,
+  ): Promise<Middlebox> {
     const box: { opened?: Middlebox } = {};
     const listener = await listen((socket) => box.opened?.pass(socket, serverPort, headers));
-    box.opened = new Middlebox(listener);
+    box.opened = new Middlebox(listener, records);
     return box.opened;
   }
 
-  private constructor(listener: Listener) {
+  private constructor(listener: Listener, records: boolean) {
     this.#listener = listener;
+    this.#remembers = records;
   }
 
   get url(): string {
@@ -87,7 +94,7 @@ export class Middlebox {
       const record: Buffer[] = [];
       this.#records.push(record);
       from.on('data', (chunk: Buffer) => {
-        record.push(chunk);
+        if (this.#remembers) record.push(chunk);
         if (!to.write(change(chunk))) from.pause();
       });
       to.on('drain', () => from.resume());

@@ -43,9 +43,8 @@ export class Wire {
   #over = false;
   #waiting: (() => void) | undefined;
 
-  /** Connects to a port of 127.0.0.1. */
-  static async open(port: number): Promise<Wire> {
-    const wire = new Wire(connect({ host: '127.0.0.1', port, allowHalfOpen: true }));
+  static async open(port: number, host = '127.0.0.1'): Promise<Wire> {
+    const wire = new Wire(connect({ host, port, allowHalfOpen: true }));
     // One that is reset at once may never have been seen to be open.
     await Promise.race([new Promise((resolve) => wire.socket.once('connect', resolve)), wire.closed]);
     return wire;
@@ -111,8 +110,8 @@ export class Wire {
 }
 
 /** Sends a line and reads it back from a service that echoes. */
-export async function echo(port: number, text = 'ping'): Promise<string> {
-  const wire = await Wire.open(port);
+export async function echo(port: number, text = 'ping', host?: string): Promise<string> {
+  const wire = await Wire.open(port, host);
   wire.end(text);
   return wire.readAll();
 }

@@ -81,6 +81,41 @@ export async function transfer(world: World, enough: (blocks: number) => boolean
   return { service, run };
 }
 
+export interface Download {
+  readonly service: Listener;
+  /** Bytes that have arrived so far. */
+  readonly arrived: number;
+  /** Connects to a tunnel's local port, and reads to the end. Rejects on a reset. */
+  run(port: number): Promise<{ readonly sent: Poured; readonly received: Poured }>;
+}
+
+/** A service that fills a connection until `enough`, called with the blocks (of 256 KiB) so far, and its client. */
+export async function download(world: World, enough: (blocks: number) => boolean): Promise<Download> {
+  let serve: (socket: Socket) => void = () => {};
+  let arrived = 0;
+  const service = await world.service((socket) => serve(socket));
+  const run = async (port: number) => {
+    const sent = new Promise<Poured>((resolve, reject) => {
+      serve = (socket) => pour(socket, enough).then(resolve, reject);
+    });
+    const near = connect({ host: '127.0.0.1', port });
+    world.onEnd(() => near.destroy());
+    near.on('error', () => near.destroy());
+    near.on('data', (chunk) => {
+      arrived += chunk.length;
+    });
+    const [poured, drained] = await Promise.all([sent, drain(near)]);
+    return { sent: poured, received: drained };
+  };
+  return {
+    service,
+    run,
+    get arrived() {
+      return arrived;
+    },
+  };
+}
+
 /** `mebibytes` of them. */
 export function mebibytes(count: number): (blocks: number) => boolean {
   return (blocks) => blocks * BLOCK.length >= count * 2 ** 20;

@@ -150,28 +150,44 @@ export class World {
     };
   }
 
-  /** Starts a publisher; it may not be ready yet. */
-  publisher(server: Pick<TestServer, 'access'>, port: number, options: TunnelOptions = {}): Program {
+  /**
+   * Starts a publisher; it may not be ready yet.
+   *
+   * @param port with a protocol where that is not TCP, as `27015/udp`
+   */
+  publisher(server: Pick<TestServer, 'access'>, port: number | string, options: TunnelOptions = {}): Program {
     const { name = NAME, secret = SECRET, user = 'publisher', args = [] } = options;
     const tunnel = ['p2p', String(port), '--name', name, '--secret', secret];
     return this.run([...tunnel, '--json', ...server.access, ...args], user);
   }
 
   /** Starts a subscriber on any free port; it may not be ready yet. */
-  subscriber(server: Pick<TestServer, 'access'>, options: TunnelOptions = {}, port = 0): Program {
+  subscriber(
+    server: Pick<TestServer, 'access'>,
+    options: TunnelOptions = {},
+    port: number | string = 0,
+  ): Program {
     const { name = NAME, secret = SECRET, user = 'subscriber', args = [] } = options;
     const tunnel = ['p2p', String(port), '--target', name, '--secret', secret];
     return this.run([...tunnel, '--json', ...server.access, ...args], user);
   }
 
-  async publish(server: Pick<TestServer, 'access'>, port: number, options?: TunnelOptions): Promise<Program> {
+  async publish(
+    server: Pick<TestServer, 'access'>,
+    port: number | string,
+    options?: TunnelOptions,
+  ): Promise<Program> {
     const program = this.publisher(server, port, options);
     await program.event('ready', { role: 'publisher' });
     return program;
   }
 
-  async subscribe(server: Pick<TestServer, 'access'>, options?: TunnelOptions): Promise<TestSubscriber> {
-    const program = this.subscriber(server, options);
+  async subscribe(
+    server: Pick<TestServer, 'access'>,
+    options?: TunnelOptions,
+    port?: number | string,
+  ): Promise<TestSubscriber> {
+    const program = this.subscriber(server, options, port);
     return { program, port: await listenPort(program) };
   }
 

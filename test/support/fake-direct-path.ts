@@ -15,6 +15,7 @@ type Part =
   | 'check'
   | 'takeReceived'
   | 'close'
+  | 'drop'
   | 'isUp'
   | 'isOver';
 
@@ -50,8 +51,8 @@ export class FakeDirectPath implements Pick<DirectPath, Part> {
     this.told.push(`predict ${'ports' in prediction ? prediction.ports : prediction.first}`);
   }
 
-  arm({ strategies, hard, tries }: Parameters<DirectPath['arm']>[0]): void {
-    this.told.push(`arm ${strategies} ${hard ?? 'nobody'} ${tries}`);
+  arm(...[{ strategies, hard, tries }, vouched = []]: Parameters<DirectPath['arm']>): void {
+    this.told.push(['arm', strategies, hard ?? 'nobody', tries, ...vouched].join(' '));
   }
 
   go(): void {
@@ -69,8 +70,16 @@ export class FakeDirectPath implements Pick<DirectPath, Part> {
   }
 
   close(): void {
+    this.#leave('close');
+  }
+
+  drop(): void {
+    this.#leave('drop');
+  }
+
+  #leave(how: 'close' | 'drop'): void {
     if (this.isOver) return;
-    this.told.push('close');
+    this.told.push(how);
     this.#end(undefined);
   }
 

@@ -55,10 +55,6 @@ export class Application implements ChannelUser {
     return Buffer.concat(this.chunks).toString();
   }
 
-  onOpened(header: ChannelHeader): void {
-    this.header = header;
-  }
-
   onData(chunk: Buffer): void {
     if (this.over.length > 0 || this.ended) throw new Error('data after the end');
     this.chunks.push(chunk);
@@ -92,7 +88,7 @@ export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = 
   const closes: { subscriber: unknown[]; publisher: unknown[] } = { subscriber: [], publisher: [] };
   const accepted: Application[] = [];
   const paths: { subscriber: LinkPath[]; publisher: LinkPath[] } = { subscriber: [], publisher: [] };
-  const common = { name: 'test', runtime, mayRelay: true, onRelayLost: () => {} };
+  const common = { name: 'test', runtime, mayRelay: true, grace: 60_000, onRelayLost: () => {} };
   const subscriber = new Link({
     ...common,
     maxChannels: 1024,
@@ -100,8 +96,9 @@ export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = 
     onClose: (error) => closes.subscriber.push(error),
   });
   const acceptance = {
-    onChannel(accept: (user: ChannelUser) => ChannelStream): void {
+    onChannel(header: ChannelHeader, accept: (user: ChannelUser) => ChannelStream): void {
       const application = new Application();
+      application.header = header;
       accepted.push(application);
       application.channel = accept(application);
     },
@@ -110,7 +107,7 @@ export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = 
     ...common,
     maxChannels,
     onPath: (path) => paths.publisher.push(path),
-    onChannel: (accept) => acceptance.onChannel(accept),
+    onChannel: (header, accept) => acceptance.onChannel(header, accept),
     onClose: (error) => closes.publisher.push(error),
   });
   const [near, far] = [subscriber.handler('relayed'), publisher.handler('relayed')];

@@ -37,6 +37,8 @@ export class PunchEnd {
   readonly agent: PunchAgent;
   readonly sockets = new Map<number, VirtualSocket>();
   readonly candidates: readonly PeerCandidate[];
+  /** Where the server's STUN has seen it. */
+  readonly seenAt: readonly string[];
   readonly events: PunchOutput[] = [];
   readonly pump: () => void;
   /** What the peer said, past the gate that keeps strangers from QUIC. */
@@ -59,6 +61,7 @@ export class PunchEnd {
       ...(six ? [{ kind: 'host', ...six.local } as const] : []),
       ...(reflexive ? [{ kind: 'server-reflexive', ...reflexive } as const] : []),
     ];
+    this.seenAt = reflexive ? [reflexive.address] : [];
     this.verdict = found?.verdict ?? verdictAt(place);
     this.agent = new PunchAgent({
       ...{ role, ...link, randomBytes: (size) => runtime.randomBytes(size) },

@@ -23,6 +23,8 @@ export interface PunchWorldOptions {
   readonly lateMs?: number;
   /** Both run a real discovery first, and go by what it finds. */
   readonly discovers?: boolean;
+  /** The server has not seen where they are. */
+  readonly unvouched?: boolean;
   /** The publisher's keys are made with another secret. */
   readonly wrongSecret?: boolean;
 }
@@ -96,7 +98,8 @@ export class PunchWorld {
           this.#after(SIGNALING, peer, () => peer.agent.predict(output.prediction, end.now));
         } else if (output.type === 'armed' && ++armed === 2) this.#go();
       };
-      this.#after(this.#delayTo(end), end, () => end.agent.arm(step, end.now));
+      const vouched = this.#options.unvouched ? [] : peer.seenAt;
+      this.#after(this.#delayTo(end), end, () => end.agent.arm(step, end.now, vouched));
     }
     const before = this.ends.map((end) => end.events.length);
     const settled = (end: PunchEnd, i: number) =>

@@ -24,6 +24,13 @@ export function varint(value: number | bigint): Buffer {
   return bytes;
 }
 
+/** A DATAGRAM frame with a length (RFC 9221 section 4). */
+export function datagramFrame(datagram: Buffer): Buffer {
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(datagram.length | 0x4000);
+  return Buffer.concat([Buffer.from([0x31]), length, datagram]);
+}
+
 /** Seals packets of one connection's last stage (RFC 9001 section 5) with whatever frames are asked for. */
 class Forge {
   readonly #cipher: 'aes-128' | 'aes-256';
@@ -101,6 +108,7 @@ export async function againstHostile(hostile: 'subscriber' | 'publisher') {
         if (connection.isEstablished()) control.transmit(connection);
         return false;
       },
+      onSent: () => {},
       onSilence: () => {},
       onOver: ({ kind }) => endings.push(kind),
     },

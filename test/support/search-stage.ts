@@ -2,8 +2,9 @@ import { silentLogger } from '../../src/log.ts';
 import { SharedSocket } from '../../src/net/shared-socket.ts';
 import type { FromServer } from '../../src/signaling/messages.ts';
 import { type PeerBody, type PeerCandidate, PeerMessages } from '../../src/signaling/peer-message.ts';
-import type { Connection } from '../../src/tunnel/connection.ts';
+import type { Connection, LinkListener } from '../../src/tunnel/connection.ts';
 import { DirectSearch } from '../../src/tunnel/direct-search.ts';
+import { EarlyListener } from '../../src/tunnel/early-listener.ts';
 import { Link } from '../../src/tunnel/link.ts';
 import type { Standpoint } from '../../src/tunnel/standpoint.ts';
 import { ours, theirs } from './carrier-pair.ts';
@@ -42,12 +43,12 @@ export function searchStage({ role = 'subscriber' as Role, refusal = undefined a
   const secrets = peerSecrets();
   const { peerKey, transcript } = secrets;
   const messages = (of: Role) => new PeerMessages({ ...secrets, role: of, name: 'test' });
-  const peer = messages(role === 'subscriber' ? 'publisher' : 'subscriber');
-  const listeners = new Map<string, DirectSearch>();
+  let peer = messages(role === 'subscriber' ? 'publisher' : 'subscriber');
+  const listeners = new Map<string, LinkListener>();
   const connection = {
     ...{ runtime, log: silentLogger, quiche: {} as object | undefined, online: true },
     standpoint: standpoint() as Standpoint | undefined,
-    listen: (link: string, listener: DirectSearch) => listeners.set(link, listener),
+    listen: (link: string, listener: LinkListener) => listeners.set(link, listener),
     unlisten: (link: string) => listeners.delete(link),
     /** Whether another link has the turn. */
     isTaken: false,
@@ -63,12 +64,13 @@ export function searchStage({ role = 'subscriber' as Role, refusal = undefined a
       punchResult: (_: string, step: number, { result, strategy }: { result: string; strategy?: string }) =>
         said.push(`${result}${strategy ? ` by ${strategy}` : ''} ${step}`),
       punchAgain: (_: string, search: number) => said.push(`again ${search}`),
+      closeLink: (link: string) => said.push(`closed ${link}`),
       directBytes: (_: string, received: number) => said.push(`bytes ${received}`),
     },
   };
   const made = () => FakeDirectPath.made.filter(({ options }) => options.punch.runtime === runtime);
   const link = new Link({
-    ...{ name: 'test', runtime, maxChannels: 10, mayRelay: true },
+    ...{ name: 'test', runtime, maxChannels: 10, mayRelay: true, grace: 60_000 },
     onPath: (path) => paths.push(path.kind === 'direct' ? `direct ${path.elapsed}` : path.reason),
     onRelayLost: () => {},
     onClose: () => {},
@@ -80,31 +82,45 @@ export function searchStage({ role = 'subscriber' as Role, refusal = undefined a
     connection: connection as unknown as Connection,
     role,
     name: 'test',
-    link: transcript.link,
   };
   const search = new DirectSearch(options);
-  return {
-    ...{ runtime, connection, link, search, troubles, relays, listeners, messages },
-    /** What the server was told since the last time, and the user of paths. */
-    said: () => said.splice(0),
-    paths: () => paths.splice(0),
-    begin: () =>
-      search.begin({
-        ...{ link, peerKey, transcript, refusal, certificate: ours, peerFingerprint: theirs.fingerprint },
+  const linkId = (id: Buffer) => id.toString('base64url');
+  const early = new EarlyListener(options.connection, linkId(transcript.link));
+  /** Whom the server's notices reach; who has gone away must not mind them. */
+  const listener = () => [...listeners.values()].at(-1) ?? search;
+  const meet = (as: typeof transcript, heard: EarlyListener) =>
+    search.begin(
+      {
+        ...{ link, peerKey, refusal, transcript: as, certificate: ours, peerFingerprint: theirs.fingerprint },
         maxStreams: 20,
         onRelay: (reason) => relays.push(reason),
         onTrouble: ({ code }) => troubles.push(code),
-      }),
+      },
+      heard,
+    );
+  return {
+    ...{ runtime, connection, link, search, listener, troubles, relays, listeners, messages },
+    /** What the server was told since the last time, and the user of paths. */
+    said: () => said.splice(0),
+    paths: () => paths.splice(0),
+    begin: () => meet(transcript, early),
+    /** The server has forgotten the link, and its ends meet again. */
+    beginAgain() {
+      const again = { ...transcript, link: runtime.randomBytes(16) };
+      const other = role === 'subscriber' ? 'publisher' : 'subscriber';
+      peer = new PeerMessages({ ...secrets, transcript: again, role: other, name: 'test' });
+      meet(again, new EarlyListener(options.connection, linkId(again.link)));
+    },
     /** The server orders a try. */
     step: (number: number, { search: of = 1, plan = EXCHANGE as Partial<Plan> } = {}) =>
-      search.onPunchStep({
+      listener().onPunchStep({
         ...{ type: 'p2p_step', link: '', search: of, step: number, attempt: 1 },
         plan: { ...EXCHANGE, ...plan },
       }),
     /** The peer says so. */
-    hear: (body: PeerBody) => search.onPeerMessage(peer.seal(body)),
+    hear: (body: PeerBody) => listener().onPeerMessage(peer.seal(body)),
     hearOf: (...ports: number[]) =>
-      search.onPeerMessage(peer.seal({ kind: 'candidates', candidates: at(...ports) })),
+      listener().onPeerMessage(peer.seal({ kind: 'candidates', candidates: at(...ports) })),
     move(changes: Partial<Standpoint> = {}) {
       connection.standpoint = standpoint(changes);
       search.onStandpoint(connection.standpoint);

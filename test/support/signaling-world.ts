@@ -1,5 +1,6 @@
 import { UnderpassError } from '../../src/errors.ts';
 import { Identity } from '../../src/identity.ts';
+import { SourceProofs } from '../../src/nat/source-proofs.ts';
 import { Driver } from '../../src/net/driver.ts';
 import { planPunch } from '../../src/punch/strategy.ts';
 import type { ClientOutput, Unsent } from '../../src/signaling/client-output.ts';
@@ -22,6 +23,8 @@ export class SignalingWorld {
   readonly runtime: VirtualRuntime;
   readonly hub: SignalingHub;
   readonly registry = new MemoryRegistry();
+  /** What the server's STUN gives to those who show a voucher. */
+  readonly proofs = new SourceProofs(Buffer.alloc(32, 7));
   /** What the hub told its owner: links, ended sessions, failures. */
   readonly events: HubOutput[] = [];
   /** What raw connections were told: texts and the close code. */
@@ -46,6 +49,7 @@ export class SignalingWorld {
       rememberOutcomes: true,
       version: 'test',
       planPunch,
+      checkSource: (claim, now) => this.proofs.check(claim, now),
       ...policy,
       limits: { ...defaultLimits, ...policy.limits },
       randomBytes: (size) => this.runtime.randomBytes(size),

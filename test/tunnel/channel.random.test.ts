@@ -1,156 +1,69 @@
 import { describe, expect, it } from 'vitest';
-import { Budget } from '../../src/net/budget.ts';
-import { Channel, type ChannelOutput } from '../../src/tunnel/channel.ts';
-import { encodeReset, INITIAL_CREDIT, ResetCode } from '../../src/tunnel/channel-frame.ts';
-import { header, outputs, transmitted } from '../support/lone-channel.ts';
-import type { Random } from '../support/random.ts';
+import { encodeReset, ResetCode } from '../../src/tunnel/channel-frame.ts';
+import { ChannelWorld, type End } from '../support/channel-world.ts';
+import { loneChannel, outputs, transmitted } from '../support/lone-channel.ts';
 import { cutAtRandom, ensure, forSeeds, mutate } from '../support/seeds.ts';
 import { patternAt } from '../support/session-world.ts';
 
-/** One side of a channel with a book of what went through it. */
-class Side {
-  readonly budget: Budget;
-  readonly channel: Channel;
-  inFlight = Buffer.alloc(0);
-  written = 0;
-  ended = false;
-  read = 0;
-  unconsumed = 0;
-  consumed = 0;
-  endSeen = false;
-  over: ChannelOutput['type'] | undefined;
-
-  constructor(opens: boolean, budget: Budget) {
-    this.budget = budget;
-    this.channel = new Channel(
-      { header: opens ? header : undefined, budget, sendBudget: new Budget(Number.POSITIVE_INFINITY) },
-      0,
-    );
-  }
-
-  write(length: number): void {
-    if (this.ended || this.over) return;
-    const chunk = patternAt(this.written, length);
-    this.channel.write(chunk);
-    this.written += chunk.length;
-  }
-
-  end(): void {
-    this.ended = true;
-    this.channel.end();
-  }
-
-  consume(bytes: number, now: number): void {
-    const taken = Math.min(bytes, this.unconsumed);
-    this.unconsumed -= taken;
-    this.consumed += taken;
-    this.channel.consume(taken, now, 10);
-  }
-
-  transmit(): boolean {
-    const buffers: Buffer[] = [];
-    const more = this.channel.pending;
-    this.channel.transmit(buffers);
-    this.inFlight = Buffer.concat([this.inFlight, ...buffers]);
-    this.report();
-    return more;
-  }
-
-  receive(from: Side, bytes: number, random: Random): void {
-    const arriving = from.inFlight.subarray(0, bytes);
-    from.inFlight = from.inFlight.subarray(bytes);
-    const longest = random.pick([5, 1000, 100_000]);
-    const pieces =
-      longest === 5 && arriving.length > 500 ? [arriving] : cutAtRandom(arriving, random, longest);
-    for (const piece of pieces) this.channel.receive(piece);
-    this.report();
-  }
-
-  report(): void {
-    for (const output of outputs(this.channel)) {
-      ensure(this.over === undefined, `nothing follows ${this.over}`);
-      if (output.type === 'data') {
-        ensure(!this.endSeen, 'no data follows the end');
-        ensure(output.chunk.equals(patternAt(this.read, output.chunk.length)), 'the bytes are right');
-        this.read += output.chunk.length;
-        this.unconsumed += output.chunk.length;
-      } else if (output.type === 'end') this.endSeen = true;
-      else if (output.type === 'finished' || output.type === 'reset') this.over = output.type;
-    }
-  }
-}
-
-function step(sides: readonly [Side, Side], random: Random, now: number): void {
-  const which = random.integer(2);
-  const [side, other] = [sides[which] as Side, sides[1 - which] as Side];
-  switch (random.integer(7)) {
-    case 0:
-      if (random.integer(6) === 0) side.end();
-      break;
-    case 1:
-      side.consume(random.integer(100_000), now);
-      break;
-    case 2:
-    case 3:
-      side.transmit();
-      break;
-    case 4:
-      side.receive(other, random.integer(other.inFlight.length + 1), random);
-      break;
-    default:
-      side.write(random.pick([1, 50, 3000, 80_000]));
-  }
-}
-
-function settle(sides: readonly [Side, Side], random: Random, now: number): void {
-  for (let idle = 0; idle < 2; idle++) {
-    for (const [which, side] of sides.entries()) {
-      const other = sides[1 - which] as Side;
-      while (side.transmit()) idle = 0;
-      other.receive(side, side.inFlight.length, random);
-      other.consume(Number.POSITIVE_INFINITY, now);
-    }
-  }
-}
-
-describe('two ends of a channel under random schedules', () => {
-  it('deliver what was written, and end', () => {
-    forSeeds(2000, (random) => {
-      const sides = [
-        new Side(true, new Budget(random.pick([100_000, 1 << 26]))),
-        new Side(false, new Budget(1 << 20)),
-      ] as const;
-      let now = 0;
-      for (let i = 0; i < 100; i++) {
-        now += random.pick([0, 0, 5, 500]);
-        step(sides, random, now);
-        for (const { unconsumed, budget } of sides) {
-          ensure(unconsumed <= budget.used, 'what is held is in the budget');
-          ensure(budget.used <= Math.max(budget.total, INITIAL_CREDIT), 'the budget holds');
-        }
+describe('two ends of a channel under random schedules, on lanes that come and go', () => {
+  it('deliver what was written, once and in order, and end', () => {
+    forSeeds(20_000, (random) => {
+      const world = new ChannelWorld(random);
+      for (let i = 20 + random.integer(80); i > 0; i--) {
+        world.step();
+        world.check();
       }
-      for (const side of sides) side.end();
-      settle(sides, random, now);
-      for (const [which, side] of sides.entries()) {
-        expect(side.read).toBe(sides[1 - which]?.written);
-        expect([side.endSeen, side.over, side.budget.used]).toEqual([true, 'finished', 0]);
+      for (const end of world.ends) end.end();
+      world.settle();
+      for (const end of world.ends) {
+        const other = world.ends[1 - end.side] as End;
+        ensure(end.over === 'finished', `it is over: ${end.over}`);
+        ensure(end.read === other.written && end.endSeen, 'what was written has been read, to the end');
+        ensure(end.budget.used === 0 && end.sendBudget.used === 0, 'nothing is left on an account');
+      }
+    });
+  });
+
+  it('go on to the last byte while neither ends', () => {
+    forSeeds(3000, (random) => {
+      const world = new ChannelWorld(random);
+      for (let i = 20 + random.integer(40); i > 0; i--) world.step();
+      const wereEnded = world.ends.map(({ ended }) => ended);
+      world.settle();
+      for (const end of world.ends) {
+        const other = world.ends[1 - end.side] as End;
+        ensure(end.read === other.written, 'what was written has been read');
+        ensure(end.endSeen === wereEnded[other.side], 'one end is not the other');
       }
     });
   });
 
   it('end with a reset for both, when one resets at any moment', () => {
-    forSeeds(1000, (random) => {
-      const sides = [new Side(true, new Budget(1 << 26)), new Side(false, new Budget(1 << 26))] as const;
-      for (let i = 0; i < random.integer(60); i++) step(sides, random, i);
-      const which = random.integer(2);
-      const [side, other] = [sides[which] as Side, sides[1 - which] as Side];
+    forSeeds(3000, (random) => {
+      const world = new ChannelWorld(random);
+      for (let i = random.integer(60); i > 0; i--) world.step();
+      const [opener, acceptor] = world.ends;
+      const side = random.pick([opener, acceptor]);
       if (side.over === undefined) {
         side.channel.reset(ResetCode.closed);
-        side.over = 'reset';
+        side.over = 'reset 0';
       }
-      settle(sides, random, 100);
-      expect(other.over).toBeDefined();
-      expect([side.budget.used, other.budget.used]).toEqual([0, 0]);
+      for (let i = 0; i < 3; i++) {
+        for (const end of world.ends) for (const cable of [...end.lanes.keys()]) world.notice(end, cable);
+        if (opener.over === undefined && opener.lanes.size === 0) world.plug('resumed');
+        for (const cable of world.cables)
+          for (const end of world.ends) {
+            while (end.transmit(cable));
+            (world.ends[1 - end.side] as End).receive(cable, Number.POSITIVE_INFINITY, world.now);
+          }
+      }
+      // Who opens no lanes waits for one until the link gives it up.
+      if (acceptor.over === undefined) {
+        ensure(side === opener && acceptor.lanes.size === 0, 'a reset arrives where there is a lane');
+        acceptor.channel.abandon(ResetCode.closed);
+      }
+      for (const { budget, sendBudget } of world.ends)
+        ensure(budget.used === 0 && sendBudget.used === 0, 'nothing is left on an account');
     });
   });
 });
@@ -158,26 +71,35 @@ describe('two ends of a channel under random schedules', () => {
 describe('a channel fed mutated bytes', () => {
   it('goes on or is reset with a code, and never throws', () => {
     let resets = 0;
-    forSeeds(5000, (random) => {
-      const sides = [new Side(true, new Budget(1 << 26)), new Side(false, new Budget(1 << 26))] as const;
-      const [side, victim] = sides;
+    forSeeds(8000, (random) => {
+      const sender = loneChannel();
+      const away = [sender.channel.addLane('new'), sender.channel.addLane('resumed')] as const;
+      const victim = loneChannel({ opens: true });
+      const lanes = [victim.channel.addLane('new'), victim.channel.addLane('resumed')] as const;
+      victim.channel.write(Buffer.alloc(random.integer(50)));
+      for (const lane of lanes) transmitted(victim.channel, lane);
+      let written = 0;
       for (let i = 0; i < 10; i++) {
-        side.write(random.integer(60));
-        if (random.integer(4) === 0) side.end();
-        side.transmit();
+        const which = random.integer(2) as 0 | 1;
+        const chunk = patternAt(written, random.integer(60));
+        written += chunk.length;
+        sender.channel.write(chunk);
+        sender.channel.prefer(away[which], true);
+        if (random.integer(8) === 0) sender.channel.end();
+        const bytes = transmitted(sender.channel, away[which]);
+        const arriving = random.integer(3) === 0 ? mutate(bytes, random) : bytes;
+        for (const piece of cutAtRandom(arriving, random, 50)) victim.channel.receive(lanes[which], piece, i);
       }
-      for (const piece of cutAtRandom(mutate(side.inFlight, random), random, 50))
-        victim.channel.receive(piece);
       const seen = outputs(victim.channel);
       const ends = seen.filter(({ type }) => type === 'reset' || type === 'finished');
       expect(ends.length).toBeLessThanOrEqual(1);
       expect(victim.channel.over).toBe(ends.length === 1);
       if (ends[0]?.type === 'reset' && ends[0].problem !== undefined) {
         resets += 1;
-        expect(transmitted(victim.channel)).toEqual(encodeReset(ResetCode.protocolError));
+        expect(transmitted(victim.channel, lanes[0])).toEqual(encodeReset(ResetCode.protocolError));
       }
-      victim.channel.lost();
-      expect(victim.budget.used).toBe(0);
+      victim.channel.abandon(ResetCode.closed);
+      expect([victim.budget.used, victim.sendBudget.used]).toEqual([0, 0]);
     });
     expect(resets).toBeGreaterThan(500);
   });

@@ -58,6 +58,8 @@ vi.mock('../../src/quic/carrier.ts', () => ({
       if (isOpen) this.#handler.onClose(undefined);
       else below.carrier?.reject(LOST);
     }
+
+    drop = () => this.close();
   },
 }));
 

@@ -19,7 +19,7 @@ describe('a search that found nothing', () => {
     expect([stage.latest.isOver, stage.relays]).toEqual([true, ['unpredictable']]);
     expect(stage.link.path).toMatchObject({ kind: 'relayed', reason: 'unpredictable' });
     stage.search.onPunchGo(1);
-    expect(stage.latest.told.at(-1)).toBe('close');
+    expect(stage.latest.told.at(-1)).toBe('drop');
   });
 
   test.each(['exhausted', 'busy', 'unmeasured'])(
@@ -119,6 +119,7 @@ describe('a path that is lost', () => {
     const [older] = stage.made;
     stage.step(2, { search: 2 });
     stage.latest.up({ strategy: 'host', remote: '192.168.2.3:5000' });
+    stage.runtime.advance(2000);
     expect([older?.isOver, older?.carrier?.closed, stage.link.path]).toEqual([
       false,
       true,

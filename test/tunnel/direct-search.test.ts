@@ -132,7 +132,7 @@ describe('what comes before the peers have met', () => {
     stage.hearOf(5000, 5001);
     stage.step(1);
     stage.hear({ kind: 'prediction', step: 1, prediction: PREDICTION });
-    stage.search.onPunchGo(1);
+    stage.listener().onPunchGo(1);
     expect(stage.made).toEqual([]);
     stage.begin();
     expect(stage.latest.told).toEqual([
@@ -313,4 +313,40 @@ test('while another link searches by birthday, such a step comes to nothing, and
   expect([stage.said(), stage.made]).toEqual([['failed 1'], []]);
   stage.step(2);
   expect(stage.latest.told).toEqual(['arm direct nobody 1']);
+});
+
+describe('peers who meet again, because the server has forgotten them', () => {
+  test('keep the path that they have: the first search is answered by it', () => {
+    const stage = direct();
+    const path = stage.latest;
+    stage.beginAgain();
+    expect(stage.said().filter((word) => !word.startsWith('closed'))).toEqual(['at 5000']);
+    stage.step(1);
+    expect(stage.said()).toEqual(['direct by direct 1']);
+    expect([stage.made.length, path.isOver, stage.paths()]).toEqual([1, false, []]);
+    // Another one has a reason, and is taken.
+    stage.step(2, { search: 2 });
+    expect(stage.made).toHaveLength(2);
+  });
+
+  test('look for one where they have none, under new numbers', () => {
+    const stage = begun();
+    stage.step(7, { search: 5 });
+    const [first] = stage.made;
+    stage.said();
+    stage.beginAgain();
+    expect([first?.isOver, stage.listeners.size]).toEqual([true, 1]);
+    stage.step(1);
+    expect(stage.latest.told).toEqual(['arm direct nobody 1']);
+    expect(stage.made).toHaveLength(2);
+  });
+
+  test('tell the server that the link under the old id is over; the subscriber does', () => {
+    const ids = (['subscriber', 'publisher'] as const).map((role) => {
+      const stage = begun({ role });
+      stage.beginAgain();
+      return stage.said().filter((word) => word.startsWith('closed')).length;
+    });
+    expect(ids).toEqual([1, 0]);
+  });
 });

@@ -56,7 +56,7 @@ async function forwarded({ serviceRuns = true } = {}) {
   const buffers = { highWaterMark: SOCKET_BUFFER };
   const [entrance, service] = [await listen(buffers), await listen()];
   const ends: Ends = { subscriber: [], publisher: [] };
-  links.onChannel = (accept) => {
+  links.onChannel = (_header, accept) => {
     const socket = dial(service.port, buffers);
     const forward = new Forward(socket, (code) => ends.publisher.push(code));
     forward.connecting();
@@ -222,7 +222,7 @@ describe('a forward', () => {
     const socket = connect({ port: 9, host: 'service.test', lookup: () => {} });
     open.push(socket);
     const codes: (number | undefined)[] = [];
-    links.onChannel = (accept) => {
+    links.onChannel = (_header, accept) => {
       const forward = new Forward(socket, (code) => codes.push(code));
       forward.connecting();
       forward.start(accept(forward));

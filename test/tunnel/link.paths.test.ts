@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { UnderpassError } from '../../src/errors.ts';
-import type { ChannelStream, ChannelUser } from '../../src/tunnel/channel-stream.ts';
-import { Link, type LinkOptions } from '../../src/tunnel/link.ts';
+import { encodeChannelHeader } from '../../src/tunnel/channel-frame.ts';
+import { Link, type LinkOptions, type LinkPath } from '../../src/tunnel/link.ts';
 import type { DirectOrigin } from '../../src/tunnel/link-carrier.ts';
+import type { AcceptChannel } from '../../src/tunnel/link-channels.ts';
 import { thrownBy } from '../support/errors.ts';
 import { FakeCarrier } from '../support/fake-carrier.ts';
 import { Application } from '../support/link-pair.ts';
@@ -12,12 +13,23 @@ const LOST = new UnderpassError('peer_lost', { name: 'test' });
 
 const originOf = (remote: string): DirectOrigin => ({ strategy: 'direct', remote, elapsed: 120 });
 
+const GRACE = 60_000;
+
+function inWords(path: LinkPath): string {
+  if (path.kind === 'none') return 'none';
+  return path.kind === 'direct' ? `direct ${path.remote}` : path.reason;
+}
+
+/** What has been put off to the end of the present turn has happened. */
+const turn = () => new Promise((done) => setImmediate(done));
+
 /** A link, its carriers, and a diary of what it says. */
 function linked(changes: Partial<LinkOptions> = {}) {
   const told: string[] = [];
+  const runtime = new VirtualRuntime();
   const link: Link = new Link({
-    ...{ name: 'test', runtime: new VirtualRuntime(), maxChannels: 10, mayRelay: true },
-    onPath: (path) => told.push(path.kind === 'direct' ? `direct ${path.remote}` : path.reason),
+    ...{ name: 'test', runtime, maxChannels: 10, mayRelay: true, grace: GRACE },
+    onPath: (path) => told.push(inWords(path)),
     onRelayLost: () => told.push('relay lost'),
     onClose: (error) => told.push(error === undefined ? 'closed' : `over: ${error.code}`),
     ...changes,
@@ -28,6 +40,7 @@ function linked(changes: Partial<LinkOptions> = {}) {
   };
   return {
     link,
+    runtime,
     carrierOf,
     /** What was said since the last time. */
     take: () => told.splice(0),
@@ -51,7 +64,7 @@ function linked(changes: Partial<LinkOptions> = {}) {
 describe('the active path', () => {
   it('is the relay until there is a direct one, and says why', () => {
     const { link, take, relay, direct, open } = linked();
-    expect([link.path, link.relayed]).toEqual([undefined, false]);
+    expect([link.path.kind, link.relayed]).toEqual(['none', false]);
     expect(thrownBy(open).code).toBe('peer_lost');
     const [relayed] = [relay()];
     relayed.rtt = 40;
@@ -61,7 +74,8 @@ describe('the active path', () => {
     straight.rtt = 12;
     expect(link.path).toEqual({ kind: 'direct', rtt: 12, ...originOf('45.80.1.2:5000') });
     open();
-    expect([relayed.streams.length, straight.streams.length]).toEqual([1, 1]);
+    // The one that was there before has got a stream, too.
+    expect([relayed.streams.length, straight.streams.length]).toEqual([1, 2]);
     expect([take(), link.relayed]).toEqual([['searching', 'direct 45.80.1.2:5000'], true]);
   });
 
@@ -85,7 +99,7 @@ describe('the active path', () => {
     expect(take()).toEqual(['direct 45.80.1.2:5000']);
   });
 
-  it('is the relay while the direct one is silent; what is on that one stays there', () => {
+  it('is the relay while the direct one is silent, for what was there before, too', () => {
     const { link, take, relay, direct, open } = linked();
     const [relayed, straight] = [relay(), direct()];
     const before = open();
@@ -97,7 +111,8 @@ describe('the active path', () => {
     straight.handler.onSilence(false);
     open();
     expect(take()).toEqual(['silent', 'direct 45.80.1.2:5000']);
-    expect([relayed.streams.length, straight.streams.length, before.over]).toEqual([1, 2, []]);
+    // Each has a stream on each carrier that it has been on.
+    expect([relayed.streams.length, straight.streams.length, before.over]).toEqual([2, 3, []]);
   });
 
   it('is silent yet where there is nothing else', () => {
@@ -123,27 +138,19 @@ describe('the active path', () => {
 });
 
 describe('a newer direct path', () => {
-  it('takes over, and ends the one before with its last channel', () => {
-    const { take, relay, direct, open } = linked();
+  it('takes over, and what is on the way on the one before has some time yet', () => {
+    const { take, relay, direct, open, runtime } = linked();
     relay();
     const older = direct();
-    const [one, other] = [open(), open()];
+    const channels = [open(), open()];
     const newer = direct('45.80.1.2:6000');
     open();
-    expect([older.closed, older.streams.length, newer.streams.length]).toEqual([false, 2, 1]);
-    one.channel.reset(0);
-    expect(older.closed).toBe(false);
-    other.channel.reset(0);
-    expect([older.closed, newer.closed]).toEqual([true, false]);
+    expect([older.streams.length, newer.streams.length]).toEqual([2, 3]);
+    runtime.advance(1999);
+    expect(older.ended).toBe(undefined);
+    runtime.advance(1);
+    expect([older.ended, newer.closed, channels.flatMap(({ over }) => over)]).toEqual(['drop', false, []]);
     expect(take()).toEqual(['searching', 'direct 45.80.1.2:5000', 'direct 45.80.1.2:6000']);
-  });
-
-  it('ends the one before at once where nothing is on it', () => {
-    const { take, direct } = linked();
-    const older = direct();
-    const newer = direct('45.80.1.2:6000');
-    expect([older.closed, newer.closed]).toEqual([true, false]);
-    expect(take()).toEqual(['direct 45.80.1.2:5000', 'direct 45.80.1.2:6000']);
   });
 
   it('gives way to the one before when only that one is heard, or is left', () => {
@@ -161,38 +168,72 @@ describe('a newer direct path', () => {
 });
 
 describe('a carrier that is lost', () => {
-  it('takes its channels with it; the relay goes on', () => {
+  it('leaves its channels to the relay', async () => {
     const { link, take, relay, direct, open } = linked();
-    relay();
-    const onRelay = open();
+    const relayed = relay();
     const straight = direct();
-    const onDirect = open();
+    const channel = open();
     take();
     link.relayedBecause('lost');
     straight.end(LOST);
-    expect([onDirect.over.length, onRelay.over, take()]).toEqual([1, [], ['lost']]);
+    await turn();
+    expect([channel.over, take(), relayed.streams.length]).toEqual([[], ['lost'], 1]);
     expect([link.closed, link.channelCount]).toEqual([false, 1]);
   });
 
-  it('can be the relay: the direct path goes on, and the link ends with that', () => {
+  it('can be the relay: the direct path goes on', async () => {
     const { link, take, relay, direct, open } = linked();
     const relayed = relay();
-    const onRelay = open();
-    const straight = direct();
-    const onDirect = open();
+    const channel = open();
+    direct();
     take();
     relayed.end(LOST);
-    expect([onRelay.over.length, onDirect.over, take()]).toEqual([1, [], ['relay lost']]);
-    expect([link.relayed, link.closed, link.path?.kind]).toEqual([false, false, 'direct']);
-    straight.end(LOST);
-    expect([onDirect.over.length, link.closed, take()]).toEqual([1, true, ['over: peer_lost']]);
-    expect(thrownBy(open).code).toBe('peer_lost');
+    await turn();
+    expect([channel.over, take()]).toEqual([[], ['relay lost']]);
+    expect([link.relayed, link.closed, link.path.kind]).toEqual([false, false, 'direct']);
   });
 
-  it('is the end of the link where it was the only one', () => {
-    const { link, take, relay } = linked();
-    relay().end(LOST);
-    expect([link.closed, take()]).toEqual([true, ['searching', 'over: peer_lost']]);
+  it('is waited for where it was the only one, and its channels with it', async () => {
+    const { link, take, relay, open, runtime } = linked();
+    const first = relay();
+    const channel = open();
+    first.end(LOST);
+    await turn();
+    expect([link.closed, link.path.kind, take()]).toEqual([
+      false,
+      'none',
+      ['searching', 'none', 'relay lost'],
+    ]);
+    expect(thrownBy(open).code).toBe('peer_lost');
+    runtime.advance(GRACE - 1);
+    const second = relay();
+    await turn();
+    expect([channel.over, second.streams.length, take()]).toEqual([[], 1, ['searching']]);
+    runtime.advance(GRACE);
+    expect([link.closed, channel.over]).toEqual([false, []]);
+  });
+
+  it('is the end of the link when the grace has passed: channels are reset', () => {
+    const { link, take, relay, open, runtime } = linked();
+    const first = relay();
+    const channel = open();
+    first.end(LOST);
+    runtime.advance(GRACE - 1);
+    expect([link.closed, channel.over]).toEqual([false, []]);
+    runtime.advance(1);
+    expect([link.closed, channel.over.length]).toEqual([true, 1]);
+    expect(take()).toEqual(['searching', 'none', 'relay lost', 'over: peer_lost']);
+  });
+
+  it('is the end of the link at once where the peer has left', () => {
+    const { link, take, relay, direct, open } = linked();
+    const relayed = relay();
+    const straight = direct();
+    const channel = open();
+    take();
+    straight.end(new UnderpassError('peer_left', { name: 'test' }));
+    expect([link.closed, relayed.closed, channel.over.length]).toEqual([true, true, 1]);
+    expect(take()).toEqual(['over: peer_left']);
   });
 
   it('may have ended in the moment in which it came up', () => {
@@ -201,20 +242,51 @@ describe('a carrier that is lost', () => {
     const { handler, carrier } = carrierOf('direct');
     carrier.end(LOST);
     link.attach(handler, carrier, originOf('45.80.1.2:5000'));
-    expect(link.path?.kind).toBe('relayed');
-    expect([link.closed, take().at(-1)]).toEqual([false, 'searching']);
-    const other = linked();
-    const early = other.carrierOf('relayed');
-    early.carrier.end(LOST);
-    other.link.attach(early.handler, early.carrier);
-    expect([other.link.closed, other.take().at(-1)]).toEqual([true, 'over: peer_lost']);
+    expect([link.path.kind, link.closed, take().at(-1)]).toEqual(['relayed', false, 'searching']);
+  });
+
+  it('gives way to another relay', async () => {
+    const { link, relay, open } = linked();
+    const first = relay();
+    const channel = open();
+    const second = relay();
+    await turn();
+    expect([first.ended, second.streams.length, channel.over, link.closed]).toEqual(['drop', 1, [], false]);
+  });
+});
+
+describe('a channel', () => {
+  it('whose streams are reset again and again is given up', async () => {
+    const { relay, open } = linked();
+    const carrier = relay();
+    const channel = open();
+    for (let i = 0; i < 5; i++) {
+      expect(channel.over).toEqual([]);
+      carrier.streams.at(-1)?.handler?.onReset();
+      await turn();
+    }
+    expect([channel.over.length, carrier.streams.length]).toEqual([1, 5]);
+  });
+
+  it('stays where it is when the next carrier has no room for it', async () => {
+    const { relay, direct, open, carrierOf } = linked();
+    relay();
+    const channel = open();
+    direct();
+    const { handler, carrier } = carrierOf('direct');
+    carrier.open = () => {
+      throw new UnderpassError('too_many_channels');
+    };
+    handler.attach(carrier, originOf('45.80.1.2:7000'));
+    await turn();
+    expect(channel.over).toEqual([]);
   });
 });
 
 describe('a link that may not be relayed', () => {
   const acceptance = () => {
     const accepted: Application[] = [];
-    const onChannel = (accept: (user: ChannelUser) => ChannelStream) => {
+    const onChannel: AcceptChannel = (_header, accept) => {
       const application = new Application();
       application.channel = accept(application);
       accepted.push(application);
@@ -226,7 +298,7 @@ describe('a link that may not be relayed', () => {
     const { link, take, relay, open } = linked({ mayRelay: false });
     relay();
     link.relayedBecause('exhausted');
-    expect([link.path, take()]).toEqual([undefined, []]);
+    expect([link.path.kind, take()]).toEqual(['none', []]);
     expect(thrownBy(open).code).toBe('peer_lost');
   });
 
@@ -234,16 +306,23 @@ describe('a link that may not be relayed', () => {
     const { accepted, onChannel } = acceptance();
     const { link, relay, direct } = linked({ mayRelay: false, onChannel });
     expect(relay().accept().refused).toBe(true);
-    expect(direct().accept().refused).toBe(false);
-    expect([accepted.length, link.channelCount]).toEqual([1, 1]);
+    const stream = direct().accept();
+    stream.handler?.onData(encodeChannelHeader({ kind: 'new', port: 0, channel: 0n }));
+    expect([stream.refused, accepted.length, link.channelCount]).toEqual([false, 1, 1]);
   });
 
-  it('ends with its direct path, and closes the relay', () => {
-    const { link, take, relay, direct } = linked({ mayRelay: false });
+  it('waits for another direct path, and ends with the grace', () => {
+    const { link, take, relay, direct, runtime } = linked({ mayRelay: false });
     const relayed = relay();
     direct().end(LOST);
+    expect([link.closed, take()]).toEqual([false, ['direct 45.80.1.2:5000', 'none']]);
+    const next = direct('45.80.1.2:6000');
+    runtime.advance(GRACE);
+    expect(link.closed).toBe(false);
+    next.end(LOST);
+    runtime.advance(GRACE);
     expect([link.closed, relayed.closed]).toEqual([true, true]);
-    expect(take()).toEqual(['direct 45.80.1.2:5000', 'over: peer_lost']);
+    expect(take()).toEqual(['direct 45.80.1.2:6000', 'none', 'over: peer_lost']);
   });
 
   it('outlives its relay', () => {
@@ -293,26 +372,5 @@ describe('the end of a link', () => {
     take();
     link.attach(handler, carrier, originOf('45.80.1.2:5000'));
     expect([carrier.closed, take()]).toEqual([true, []]);
-  });
-
-  it('comes with its last channel where it is retired, wherever that is', () => {
-    const { link, relay, direct, open } = linked();
-    const relayed = relay();
-    const onRelay = open();
-    const straight = direct();
-    const onDirect = open();
-    link.retire();
-    onRelay.channel.reset(0);
-    expect([link.closed, relayed.closed]).toEqual([false, false]);
-    onDirect.channel.reset(0);
-    expect([link.closed, relayed.closed, straight.closed]).toEqual([true, true, true]);
-  });
-
-  it('comes at once where it is retired and carries nothing', () => {
-    const { link, take, relay } = linked();
-    relay();
-    take();
-    link.retire();
-    expect([link.closed, take()]).toEqual([true, ['closed']]);
   });
 });

@@ -1,9 +1,10 @@
-import type { TunnelConfig } from '../../index.ts';
+import type { Tunnel, TunnelConfig } from '../../index.ts';
 import type { ClientApi, Context } from '../context.ts';
 import { exitCodeOf } from '../exit.ts';
 import type { CommonFlags } from '../flags.ts';
 import type { NetworkSettings, ServerAccess } from '../settings.ts';
 import type { View } from '../views/view.ts';
+import { obey, type Published } from './typed.ts';
 
 interface Session extends CommonFlags {
   readonly access: ServerAccess;
@@ -20,12 +21,16 @@ export async function runTunnels(session: Session, context: Context, view: View)
   const { access, network, reconnect } = session;
   const logger = context.createLogger(session.logLevel ?? 'warn', session.logFormat ?? 'pretty');
   const client = context.createClient({ ...access, ...network, reconnect, logger });
+  const published: Published[] = [];
   try {
     const codes = session.tunnels.map((tunnel) => {
       const label = session.labelled ? tunnel.key : undefined;
       const onEvent = view.tunnel({ ...access, tunnel, label, token: access.token !== undefined });
-      return open(client, tunnel, onEvent);
+      return open(client, tunnel, onEvent, published);
     });
+    const { input } = context;
+    const commanded = published.length > 0 && (input.isTerminal || session.json === true);
+    if (commanded) input.onLine((line) => obey(line, published, view));
     const ended = reconnect ? Promise.all(codes) : Promise.race(codes).then((code) => [code]);
     const stopped = context.signals.stopped.then(() => [0]);
     const ends = await Promise.race([ended, stopped]);
@@ -38,13 +43,17 @@ export async function runTunnels(session: Session, context: Context, view: View)
 /** Resolves with the exit code of what ended the tunnel, which the tunnel's own events have told. */
 async function open(
   client: ClientApi,
-  tunnel: TunnelConfig,
-  onEvent: ReturnType<View['tunnel']>,
+  config: TunnelConfig,
+  say: ReturnType<View['tunnel']>,
+  published: Published[],
 ): Promise<number> {
-  const { closed } =
-    tunnel.role === 'publisher'
-      ? client.publish(tunnel.options, onEvent)
-      : client.subscribe(tunnel.options, onEvent);
+  if (config.role === 'subscriber') return exitCode(client.subscribe(config.options, say));
+  const tunnel = client.publish(config.options, say);
+  published.push({ name: config.options.name, tunnel, say });
+  return exitCode(tunnel);
+}
+
+async function exitCode({ closed }: Tunnel): Promise<number> {
   const error = await closed;
   return error ? exitCodeOf(error.code) : 0;
 }

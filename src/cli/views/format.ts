@@ -59,8 +59,17 @@ export function formatSeconds(seconds: number): string {
   return `${Number(milliseconds.toFixed(milliseconds < 9.95 ? 1 : 0))} ms`;
 }
 
+/** `42 s`, `12 min`, `3 h 5 min`: how long somebody has been there. */
+export function formatDuration(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  if (minutes === 0) return `${Math.floor(seconds)} s`;
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
 /** The command with which a friend reaches what this tunnel publishes. The secret is left to the two of them. */
-export function friendCommand(about: TunnelAbout & { readonly name: string; readonly port: number }): string {
+export function friendCommand(
+  about: TunnelAbout & { readonly name: string; readonly port: number | 'same' },
+): string {
   return [
     `underpass p2p ${about.port} --target ${about.name} --secret '<your secret>'`,
     `--server ${shellWord(about.server)}`,

@@ -6,6 +6,7 @@ type Path = Omit<Extract<TunnelEvent, { event: 'path' }>, 'event' | 'target' | '
 
 /** How a path goes, in a line. @param again whether there has been a direct one before */
 export function describePath(path: Path, { again } = { again: false }): string {
+  if (path.kind === 'none') return 'none at the moment; connections wait for the next one';
   const rtt = path.rtt_ms === null ? '' : `round trip ${formatSeconds(path.rtt_ms / 1000)}`;
   const parts = path.kind === 'direct' ? direct(path, again) : [relayed(path)];
   return [...parts, 'end-to-end encrypted', rtt].filter((part) => part !== '').join(', ');

@@ -1,10 +1,16 @@
-import type { TunnelEvent } from '../../index.ts';
+import { formatPorts, type PublishOptions, parsePorts, type TunnelEvent } from '../../index.ts';
 import type { Output } from '../context.ts';
-import { friendCommand, paint, printable } from './format.ts';
+import { formatDuration, friendCommand, paint, printable } from './format.ts';
 import { describePath } from './path.ts';
+import { describeAddress, describePeers, describeTraffic } from './peers.ts';
 import type { TunnelAbout } from './view.ts';
 
 type Event<Name extends TunnelEvent['event']> = Extract<TunnelEvent, { event: Name }>;
+
+type SubscriberReady = Extract<Event<'ready'>, { role: 'subscriber' }>;
+
+/** Ports that are listed one by one. */
+const MAX_ROWS = 20;
 
 /** What concerns one tunnel alone. The network is the same for all. */
 type OwnEvent = Exclude<TunnelEvent, Event<'nat'>>;
@@ -27,6 +33,8 @@ export class TunnelVoice {
   }
 
   say(event: OwnEvent): void {
+    // Whoever asks twice gets two answers.
+    if (event.event === 'peers') this.#last = '';
     if (event.event === 'error') this.#write(this.#stderr, this.#error(event));
     else if (event.event === 'identity_changed') this.#write(this.#stderr, this.#identityChanged(event));
     else this.#write(this.#stdout, this.#describe(event));
@@ -42,9 +50,16 @@ export class TunnelVoice {
         return this.#path(event);
       case 'peer':
         return this.#peer(event);
+      case 'peers':
+        return describePeers(this.#quoted, event.peers);
       case 'closed':
         return `Closed ${this.#quoted}.`;
     }
+  }
+
+  get #publishing(): Partial<PublishOptions> {
+    const { tunnel } = this.#about;
+    return tunnel.role === 'publisher' ? tunnel.options : {};
   }
 
   get #quoted(): string {
@@ -55,27 +70,37 @@ export class TunnelVoice {
   #ready(event: Event<'ready'>): string {
     if (this.#introduced) return `Connected again: ${this.#quoted} works.`;
     this.#introduced = true;
-    return event.role === 'publisher' ? this.#published(event.name) : this.#reached(event.listen);
+    return event.role === 'publisher' ? this.#published(event.name) : this.#reached(event);
   }
 
   #published(name: string): string {
-    const { tunnel } = this.#about;
-    const port = tunnel.options.localPort;
-    const host = (tunnel.role === 'publisher' && tunnel.options.localHost) || 'localhost';
+    const { localHost, localPort, protocol, ports } = this.#publishing;
+    const host = localHost ?? 'localhost';
+    const offered = parsePorts(ports ?? localPort ?? '', protocol);
+    const [first] = offered;
+    const port = offered.length === 1 && first !== undefined ? first.port : 'same';
+    const there = port === 'same' ? 'the same ports of localhost' : `localhost:${port}`;
     return [
-      `${this.#good('Published:')} ${host}:${port} is now ${this.#bold(this.#quoted)}.`,
+      `${this.#good('Published:')} ${host}:${formatPorts(offered)} is now ${this.#bold(this.#quoted)}.`,
       '',
       '  A friend runs',
       `    ${this.#bold(friendCommand({ ...this.#about, name, port }))}`,
-      `  and connects to ${this.#bold(`localhost:${port}`)}`,
+      `  and connects to ${this.#bold(there)}`,
       '',
       'Waiting for friends. Press Ctrl-C to stop.',
     ].join('\n');
   }
 
-  #reached(listen: string): string {
+  #reached({ listen, ports = [] }: SubscriberReady): string {
     const where = this.#bold(printable(listen));
-    return `${this.#good('Connected:')} ${this.#quoted} is now at ${where}\nConnect your program there. Press Ctrl-C to stop.`;
+    const rows = ports.map((port) => `  ${port.port}/${port.protocol} at ${printable(port.listen)}`);
+    const surplus = rows.length - MAX_ROWS;
+    if (surplus > 0) rows.splice(MAX_ROWS, surplus, `  and ${surplus} more`);
+    return [
+      `${this.#good('Connected:')} ${this.#quoted} is now at ${where}`,
+      ...rows,
+      'Connect your program there. Press Ctrl-C to stop.',
+    ].join('\n');
   }
 
   #path(event: Event<'path'>): string {
@@ -86,13 +111,19 @@ export class TunnelVoice {
     return `Path to ${whose}: ${describePath(event, { again })}`;
   }
 
-  #peer({ action, peer, address, identity }: Event<'peer'>): string {
+  #peer(event: Event<'peer'>): string {
+    const { peer, identity } = event;
     const who = `friend ${this.#bold(printable(peer))}`;
-    if (action === 'left') {
-      this.#direct.delete(peer);
-      return `Left: ${who}`;
+    const from = describeAddress(event.address, event.address_claimed);
+    switch (event.action) {
+      case 'joined':
+        return `${this.#good('Joined:')} ${who} from ${from}, key ${printable(identity)}`;
+      case 'refused':
+        return `Refused: key ${printable(identity)} from ${from}`;
+      case 'left':
+        this.#direct.delete(peer);
+        return `Left: ${who} after ${formatDuration(event.seconds)}, ${describeTraffic(event)}`;
     }
-    return `${this.#good('Joined:')} ${who} from ${printable(address)}, key ${printable(identity)}`;
   }
 
   #error({ message, hint, retry }: Event<'error'>): string {

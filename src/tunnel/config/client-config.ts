@@ -2,15 +2,10 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { asUnderpassError } from '../../errors.ts';
 import { MAX_STUN_SERVERS } from '../../net/address.ts';
-import type { PublishOptions, SubscribeOptions } from '../api.ts';
 import * as is from './schema.ts';
 import { readSecretFile } from './text-file.ts';
+import { claimsOf, type TunnelConfig, type TunnelEntry, toTunnel, tunnelSchema } from './tunnel-config.ts';
 import { readYamlFile, type YamlFile } from './yaml-file.ts';
-
-/** One entry of `tunnels`; `key` is what the file calls it. */
-export type TunnelConfig =
-  | { readonly role: 'publisher'; readonly key: string; readonly options: PublishOptions }
-  | { readonly role: 'subscriber'; readonly key: string; readonly options: SubscribeOptions };
 
 /** The content of a tunnels file. */
 export interface ClientConfig {
@@ -26,34 +21,6 @@ export interface ClientConfig {
   readonly warnings: readonly string[];
 }
 
-const tunnelSchema = z
-  .strictObject({
-    proto: z.literal('p2p'),
-    local_port: is.port({ zero: true }),
-    local_host: is.host.optional(),
-    listen: is.host.optional(),
-    p2p_name: is.name.optional(),
-    p2p_target: is.name.optional(),
-    p2p_secret: is.secret.optional(),
-    p2p_secret_file: is.path.optional(),
-    mode: z.enum(is.LINK_MODES).optional(),
-  })
-  .superRefine((tunnel, context) => {
-    const refuse = (key: keyof typeof tunnel, message: string) => {
-      if (tunnel[key] !== undefined) context.addIssue({ code: 'custom', path: [key], message });
-    };
-    if (tunnel.p2p_name === undefined && tunnel.p2p_target === undefined) {
-      context.addIssue({ code: 'custom', message: 'needs p2p_name to publish, or p2p_target to connect' });
-    } else if (tunnel.p2p_name !== undefined) {
-      refuse('p2p_target', 'cannot be used together with p2p_name');
-      refuse('listen', 'is for tunnels with p2p_target');
-      if (tunnel.local_port === 0) refuse('local_port', 'must be the port of the service');
-    } else {
-      refuse('local_host', 'is for tunnels with p2p_name');
-    }
-    if (tunnel.p2p_secret !== undefined) refuse('p2p_secret_file', 'cannot be used together with p2p_secret');
-  });
-
 const schema = z.strictObject({
   server: is.serverAddress.optional(),
   auth_token: is.token.optional(),
@@ -65,7 +32,6 @@ const schema = z.strictObject({
   tunnels: z.record(z.string(), tunnelSchema).optional(),
 });
 
-type TunnelEntry = z.infer<typeof tunnelSchema>;
 type File = YamlFile<z.infer<typeof schema>>;
 
 /**
@@ -94,20 +60,6 @@ export function loadClientConfig(
     tunnels: entries.map(([key, entry]) => toTunnel(key, entry, secretOf(key, entry))),
     warnings,
   };
-}
-
-function toTunnel(key: string, entry: TunnelEntry, secret: string): TunnelConfig {
-  const { local_port: localPort, p2p_name: name, p2p_target: target, mode } = entry;
-  if (name !== undefined) {
-    return {
-      role: 'publisher',
-      key,
-      options: { name, secret, localHost: entry.local_host, localPort, mode },
-    };
-  }
-  // The schema has seen to it that one of the two is there.
-  const options = { target: target ?? '', secret, listenHost: entry.listen, localPort, mode };
-  return { role: 'subscriber', key, options };
 }
 
 function readSecret(
@@ -139,16 +91,11 @@ export function exposedSecretFile(path: string): string {
 /** Two tunnels of one file cannot publish the same name or listen at the same place. */
 function checkClashes(entries: readonly (readonly [string, TunnelEntry])[], file: File): void {
   const taken = new Map<string, string>();
-  for (const [key, { p2p_name: name, local_port: port, listen = '127.0.0.1' }] of entries) {
-    if (name === undefined && port === 0) continue;
-    const claim = name === undefined ? `port ${listen}:${port}` : `name ${name}`;
-    const other = taken.get(claim);
-    if (other !== undefined) {
-      throw file.fail(
-        ['tunnels', key, name === undefined ? 'local_port' : 'p2p_name'],
-        `is also used by tunnels.${other}`,
-      );
+  for (const [key, entry] of entries) {
+    for (const { claim, at } of claimsOf(entry)) {
+      const other = taken.get(claim);
+      if (other !== undefined) throw file.fail(['tunnels', key, at], `is also used by tunnels.${other}`);
+      taken.set(claim, key);
     }
-    taken.set(claim, key);
   }
 }

@@ -5,6 +5,7 @@ import { catalogue, UnderpassError } from '../../errors.ts';
 import { isTunnelName } from '../../identity.ts';
 import { parseListenAddress, parseServerAddress, parseStunServer } from '../../net/address.ts';
 import type { LinkMode } from '../../signaling/offer.ts';
+import { parseIdentityFingerprint } from '../admission.ts';
 
 /** What `mode` may be. */
 export const LINK_MODES = ['auto', 'relay', 'direct'] as const satisfies readonly LinkMode[];
@@ -31,6 +32,14 @@ const text = (valid: (text: string) => boolean, problem: string) => z.string().r
 
 export const port = (options?: { zero: boolean }) =>
   z.number().refine((value) => isPort(value, options), catalogue.port_invalid.hint);
+export const ports = z.union([z.number(), z.string(), z.array(z.union([z.number(), z.string()]))], {
+  error: 'must be a port or a list of ports',
+});
+export const identity = text(
+  (value) => parseIdentityFingerprint(value) !== undefined,
+  'must be the fingerprint of a key, such as 3f2a-91bc-0d4e-77a1-c2f0',
+);
+export const seconds = (least: number, most: number) => z.int().min(least).max(most);
 export const host = text(isHost, 'must be a host name or an IP address, without a port');
 export const ipAddress = text((value) => isIP(value) !== 0, 'must be an IP address');
 export const name = text(isTunnelName, catalogue.name_invalid.hint);

@@ -54,9 +54,9 @@ function pretendTunnel(
     clients.push(options);
     const servers: Server[] = [];
     const closed = new Promise<UnderpassError | undefined>(() => {});
-    const tunnel = { closed, close: async () => {} };
+    const tunnel = { closed, close: async () => {}, peers: () => [], closePeer: () => false };
     return {
-      publish: ({ localPort, secret, name }, onEvent: (event: TunnelEvent) => void) => {
+      publish: ({ localPort = 0, secret, name }, onEvent: (event: TunnelEvent) => void) => {
         servicePort = localPort;
         secrets.push(secret);
         onEvent({ event: 'ready', role: 'publisher', name });
@@ -229,7 +229,12 @@ test('around a service of the user it stays until it is told to stop', async () 
 test('a tunnel that cannot be built ends the demo with its error', async () => {
   const world = new FakeWorld();
   const { context, folders } = pretendTunnel(world);
-  const failing = { closed: Promise.resolve(new UnderpassError('server_untrusted')), close: async () => {} };
+  const failing = {
+    closed: Promise.resolve(new UnderpassError('server_untrusted')),
+    close: async () => {},
+    peers: () => [],
+    closePeer: () => false,
+  };
   const createClient = () => ({ publish: () => failing, subscribe: () => failing, close: async () => {} });
   await expect(perform({ ...context, createClient })).rejects.toMatchObject({
     code: 'server_untrusted',

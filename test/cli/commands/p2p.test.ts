@@ -6,6 +6,7 @@ import { FakeWorld } from '../../support/cli.ts';
 import { temporaryFile, temporaryFolder } from '../../support/temporary.ts';
 
 const SECRET = 'Zq8-vK2_x9LmP4tR';
+const KEY = '3f2a-91bc-0d4e-77a1-c2f0';
 const access = ['--server', 's:1', '--secret', SECRET];
 
 test.each([
@@ -23,6 +24,38 @@ test.each([
   [
     ['80', '--target', 'a', '--local-host', 'h', ...access],
     '--local-host goes with --name, not with --target',
+  ],
+  [
+    ['80/sctp', '--name', 'a', ...access],
+    "'80/sctp' cannot be understood: 'sctp' is not tcp, udp or tcp+udp",
+  ],
+  [['80,80-81', '--name', 'a', ...access], "'80,80-81' cannot be understood: 80/tcp is there twice"],
+  [['same', '--name', 'a', ...access], "'same' is not a valid port"],
+  [
+    ['80,81', '--target', 'a', ...access],
+    "'80,81' cannot be understood: to reach a tunnel takes one port, same, or 0",
+  ],
+  [
+    ['80', '--target', 'a', '--proxy-protocol', 'v2', ...access],
+    '--proxy-protocol goes with --name, not with --target',
+  ],
+  [['80', '--target', 'a', '--allow', KEY, ...access], '--allow goes with --name, not with --target'],
+  [['80', '--target', 'a', '--deny', KEY, ...access], '--deny goes with --name, not with --target'],
+  [
+    ['80', '--name', 'a', '--allow', '192.0.2.7', ...access],
+    "'192.0.2.7' is not the fingerprint of a key, such as 3f2a-91bc-0d4e-77a1-c2f0",
+  ],
+  [
+    ['80', '--name', 'a', '--grace', '3601', ...access],
+    '--grace takes a whole number of seconds from 0 to 3600',
+  ],
+  [
+    ['80', '--name', 'a', '--grace', '-1', ...access],
+    '--grace takes a whole number of seconds from 0 to 3600',
+  ],
+  [
+    ['80', '--target', 'a', '--udp-idle', '0', ...access],
+    '--udp-idle takes a whole number of seconds from 1 to 86400',
   ],
   [['80', '--target', 'a', '--listen', '127.0.0.1:5', ...access], "'127.0.0.1:5' is not a valid address"],
 ])('%j ends with exit code 2', async (argv, message) => {
@@ -64,12 +97,32 @@ test('flags become options of the client and the tunnel', async () => {
     name: 'a',
     secret: SECRET,
     localHost: '::1',
-    localPort: 80,
+    ports: '80',
     mode: 'relay',
   });
   world.stop('SIGINT');
   expect(await code).toBe(0);
   expect(world.calls).toEqual(['client closed']);
+});
+
+test('ports, keys and times become options of the tunnel', () => {
+  const world = new FakeWorld();
+  const keys = ['--allow', KEY, '--allow', KEY, '--deny', KEY, '--proxy-protocol', 'v2'];
+  const times = ['--grace', '0', '--udp-idle', '300'];
+  const bundle = '25565,24454/udp,27015-27020/tcp+udp';
+  void world.run('p2p', bundle, '--name', 'a', ...access, ...keys, ...times);
+  void world.run('p2p', 'same/udp', '--target', 'a', ...access, ...times);
+  void world.run('p2p', '0', '--target', 'a', ...access);
+  expect(world.tunnels.map(({ options }) => options)).toEqual([
+    {
+      ...{ name: 'a', secret: SECRET, ports: bundle, proxyProtocol: 'v2' },
+      ...{ allow: [KEY, KEY], deny: [KEY], grace: 0, udpIdle: 300 },
+    },
+    { target: 'a', secret: SECRET, ports: 'same/udp', grace: 0, udpIdle: 300 },
+    { target: 'a', secret: SECRET, ports: '0' },
+  ]);
+  world.tunnels[0]?.emit({ event: 'ready', role: 'publisher', name: 'a' });
+  expect(world.stdout).toContain('Published: localhost:25565, 24454/udp, 27015-27020/tcp+udp is now');
 });
 
 test('how the client looks at its network: flags first, then the file, where it names the server', async () => {

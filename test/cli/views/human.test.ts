@@ -71,11 +71,14 @@ test('a publisher learns what its friend has to type, and who comes and goes', (
     peer: '7f3a',
     identity: '3f2a-91bc',
     address: '192.0.2.7',
+    address_claimed: true,
   } as const;
+  const traffic = { seconds: 754, bytes_in: 2048, bytes_out: 3_500_000 };
   say({ ...peer, action: 'joined' });
   say(relayed('searching', { peer: '7f3a', rtt_ms: 23.4 }));
   say(direct({ peer: '7f3a' }));
-  say({ ...peer, action: 'left' });
+  say({ ...peer, action: 'left', address: '203.0.113.9', address_claimed: false, ...traffic });
+  say({ ...peer, action: 'refused' });
   say({ event: 'ready', role: 'publisher', name: 'my-game' });
   say({ event: 'closed', name: 'my-game' });
   expect(out.text).toBe(`Published: localhost:27015 is now 'my-game'.
@@ -85,10 +88,11 @@ test('a publisher learns what its friend has to type, and who comes and goes', (
   and connects to localhost:27015
 
 Waiting for friends. Press Ctrl-C to stop.
-Joined: friend 7f3a from 192.0.2.7, key 3f2a-91bc
+Joined: friend 7f3a from 192.0.2.7 (says the server), key 3f2a-91bc
 Path to friend 7f3a: relayed by the server (while a direct path is looked for), end-to-end encrypted, round trip 23 ms
 Path to friend 7f3a: direct (bracket), 203.0.113.9:41000, found after 0.4 s, end-to-end encrypted, round trip 42 ms
-Left: friend 7f3a
+Left: friend 7f3a after 12 min, 2.0 KiB in, 3.3 MiB out
+Refused: key 3f2a-91bc from 192.0.2.7 (says the server)
 Connected again: 'my-game' works.
 Closed 'my-game'.
 `);
@@ -139,10 +143,17 @@ direct again (host), 203.0.113.9:41000, found after 38 ms, round trip 0.3 ms
 
 test('each friend of a publisher has a path of its own', () => {
   const { out, say } = watch();
-  const someone = { event: 'peer', name: 'my-game', identity: '1', address: '192.0.2.7' } as const;
+  const someone = {
+    event: 'peer',
+    name: 'my-game',
+    identity: '1',
+    address: '192.0.2.7',
+    address_claimed: true,
+  } as const;
+  const traffic = { seconds: 1, bytes_in: 0, bytes_out: 0 };
   say(direct({ peer: 'one' }));
   say(direct({ peer: 'two' }));
-  say({ ...someone, action: 'left', peer: 'two' });
+  say({ ...someone, action: 'left', peer: 'two', ...traffic });
   say(direct({ peer: 'one', elapsed_ms: 1 }));
   say(direct({ peer: 'two' }));
   expect(out.text.match(/friend .* \(bracket\)/g)).toEqual([
@@ -233,10 +244,29 @@ test('the network is told once for all tunnels, and again when it has changed', 
 test('nothing from the network can steer the terminal', () => {
   const { out, say } = watch();
   const evil = '\u001b[2J\u202e\r\n';
-  say({ event: 'peer', action: 'joined', name: 'my-game', peer: evil, identity: evil, address: evil });
+  say({
+    event: 'peer',
+    action: 'joined',
+    name: 'my-game',
+    peer: evil,
+    identity: evil,
+    address: evil,
+    address_claimed: false,
+  });
+  const status = {
+    peer: evil,
+    identity: evil,
+    address: evil,
+    address_claimed: true,
+    kind: 'direct',
+  } as const;
+  const figures = { strategy: evil, seconds: 3, bytes_in: 0, bytes_out: 0, connections: 0, flows: 0 };
+  say({ event: 'peers', name: 'my-game', peers: [{ ...status, ...figures }] });
   say(direct({ peer: evil, strategy: evil, remote: evil, rtt_ms: null }));
   say(relayed(evil));
   expect(out.text).toBe(`Joined: friend ?[2J??? from ?[2J???, key ?[2J???
+1 friend of 'my-game':
+  ?[2J???, direct (?[2J???), ?[2J??? (says the server), for 3 s, 0 bytes in, 0 bytes out, 0 TCP, 0 UDP, key ?[2J???
 Path to friend ?[2J???: direct (?[2J???), ?[2J???, found after 0.4 s, end-to-end encrypted
 Path to 'my-game': relayed by the server (?[2J???), end-to-end encrypted
 `);
@@ -265,4 +295,60 @@ test('a server says how to reach it', () => {
   expect(out.text).toContain('certificate fingerprint (SHA-256)  abcd\n');
   expect(out.text).toContain('--server <this machine>:4040 --server-fingerprint abcd\n');
   expect(out.text).toContain('--server ws://127.0.0.1:8080\n');
+});
+
+test('a bundle of ports, on both sides', () => {
+  const published = watch({
+    tunnel: {
+      role: 'publisher',
+      key: 'k',
+      options: {
+        name: 'my-game',
+        secret: 's',
+        localHost: '10.0.0.7',
+        ports: [25565, '24454/udp', '27015-27020/udp'],
+      },
+    },
+  });
+  published.say({ event: 'ready', role: 'publisher', name: 'my-game' });
+  expect(published.out.text).toContain(
+    "Published: 10.0.0.7:25565, 24454/udp, 27015-27020/udp is now 'my-game'.",
+  );
+  expect(published.out.text).toContain('underpass p2p same --target my-game');
+  expect(published.out.text).toContain('and connects to the same ports of localhost\n');
+
+  const reached = watch({ tunnel: subscriber });
+  const port = (n: number) => ({ port: n, protocol: 'udp', listen: `127.0.0.1:${n}` }) as const;
+  const ports = Array.from({ length: 23 }, (_, i) => port(27015 + i));
+  const ready = { event: 'ready', role: 'subscriber', target: 'my-game' } as const;
+  reached.say({ ...ready, listen: '127.0.0.1:27015', ports });
+  expect(reached.out.text).toContain(`now at 127.0.0.1:27015
+  27015/udp at 127.0.0.1:27015
+  27016/udp at 127.0.0.1:27016
+`);
+  expect(reached.out.text).toContain('\n  27034/udp at 127.0.0.1:27034\n  and 3 more\nConnect');
+});
+
+test('who is connected', () => {
+  const { out, say } = watch();
+  const figures = { seconds: 11_100, bytes_in: 3_500_000, bytes_out: 12, connections: 2, flows: 1 };
+  const one = {
+    peer: 'AAAA',
+    identity: '1-2',
+    address: '203.0.113.9',
+    address_claimed: false,
+    kind: 'direct',
+  } as const;
+  const other = { ...one, peer: 'BBBB', address_claimed: true, kind: null, strategy: null } as const;
+  const both = [
+    { ...one, strategy: 'bracket', ...figures },
+    { ...other, ...figures, seconds: 59 },
+  ];
+  say({ event: 'peers', name: 'my-game', peers: both });
+  say({ event: 'peers', name: 'my-game', peers: [] });
+  expect(out.text).toBe(`2 friends of 'my-game':
+  AAAA, direct (bracket), 203.0.113.9, for 3 h 5 min, 3.3 MiB in, 12 bytes out, 2 TCP, 1 UDP, key 1-2
+  BBBB, away, 203.0.113.9 (says the server), for 59 s, 3.3 MiB in, 12 bytes out, 2 TCP, 1 UDP, key 1-2
+Nobody is connected to 'my-game'.
+`);
 });

@@ -24,6 +24,12 @@ export interface TunnelOptions {
   readonly program?: string | undefined;
   /** Further arguments. */
   readonly flags?: readonly string[];
+  /** What the tunnel carries; TCP when absent. */
+  readonly protocol?: 'tcp' | 'udp' | 'tcp+udp' | undefined;
+  /** The subscriber's port; one that the system chooses when absent. */
+  readonly port?: number;
+  /** Is told each line of standard output as it comes. */
+  readonly onLine?: (line: string) => void;
 }
 
 /** Starts the real server on the server's machine, with STUN on so many of its addresses, and waits until it is ready. */
@@ -61,28 +67,32 @@ export async function startPublisher(
   machine: MachineName,
   options: TunnelOptions = {},
 ): Promise<LabProcess> {
-  const publisher = startTunnel(lab, machine, [String(SERVICE_PORT), '--name', NAME], options);
+  const publisher = startTunnel(lab, machine, [portOf(SERVICE_PORT, options), '--name', NAME], options);
   await publisher.output((stdout) => stdout.includes('"ready"') || undefined);
   return publisher;
 }
 
-/** Brings what is published to a port of a machine that the system chooses, telling events. Waits for nothing. */
+/** Brings what is published to a port of a machine, telling events. Waits for nothing. */
 export function startSubscriber(
   lab: Laboratory,
   machine: MachineName,
   options: TunnelOptions = {},
 ): LabProcess {
-  return startTunnel(lab, machine, ['0', '--target', NAME], options);
+  return startTunnel(lab, machine, [portOf(options.port ?? 0, options), '--target', NAME], options);
 }
 
 function startTunnel(
   lab: Laboratory,
   machine: MachineName,
   args: readonly string[],
-  { program = PROGRAM, flags = [] }: TunnelOptions,
+  { program = PROGRAM, flags = [], onLine }: TunnelOptions,
 ): LabProcess {
   const argv = [process.execPath, program, 'p2p', ...args, ...SECRET, ...ACCESS, ...flags];
-  return lab.spawn(machine, argv, { env: environment(lab, machine) });
+  return lab.spawn(machine, argv, { env: environment(lab, machine), ...(onLine && { onLine }) });
+}
+
+function portOf(port: number, { protocol }: TunnelOptions): string {
+  return protocol === undefined ? String(port) : `${port}/${protocol}`;
 }
 
 /** What `--json` makes of an event. */

@@ -9,6 +9,8 @@ export interface SpawnOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Given on standard input, which then ends. Without it, standard input stays open for `write`. */
   readonly input?: string;
+  /** Is told each whole line of standard output as it comes. */
+  readonly onLine?: (line: string) => void;
 }
 
 /** How a process ended: its exit code, or 128 and the signal's number, as a shell has it. */
@@ -27,6 +29,9 @@ export class LabProcess {
   readonly ended: Promise<Ended>;
   readonly #child: ChildProcess;
   readonly #waiting = new Set<() => void>();
+  readonly #onLine: ((line: string) => void) | undefined;
+  /** The begin of a line of which the rest has not come. */
+  #begun = '';
   #stdout = '';
   #stderr = '';
   #over = false;
@@ -34,6 +39,7 @@ export class LabProcess {
   constructor(argv: readonly [string, ...string[]], options: SpawnOptions = {}) {
     const [program, ...args] = argv;
     this.argv = argv;
+    this.#onLine = options.onLine;
     const stdio = options.stdio === 'inherit' ? 'inherit' : 'pipe';
     this.#child = spawn(program, args, { stdio, env: { ...environment(), ...options.env } });
     // It may end before it has read everything; how it ended says more than a broken pipe.
@@ -41,6 +47,7 @@ export class LabProcess {
     if (options.input !== undefined) this.#child.stdin?.end(options.input);
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout = (this.#stdout + text).slice(-MAX_OUTPUT);
+      this.#passLines(text);
       this.#wake();
     });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -107,6 +114,13 @@ export class LabProcess {
   /** The first line of its standard output that begins with `start`. */
   line(start: string, ms?: number): Promise<string> {
     return this.output((stdout) => wholeLines(stdout).find((line) => line.startsWith(start)), ms);
+  }
+
+  #passLines(text: string): void {
+    if (this.#onLine === undefined) return;
+    const lines = (this.#begun + text).split('\n');
+    this.#begun = lines.pop() ?? '';
+    for (const line of lines) this.#onLine(line);
   }
 
   #silence(ms: number): Error {

@@ -13,6 +13,8 @@ const problemOf = (yaml: string) => {
 };
 const tunnel = (lines: string) => `tunnels:\n  web:\n    proto: p2p\n    local_port: 80\n${lines}`;
 const named = (lines: string) => tunnel(`    p2p_name: web\n    p2p_secret: s\n${lines}`);
+const portsOf = (role: 'name' | 'target', ports: string) =>
+  `tunnels:\n  web:\n    proto: p2p\n    p2p_${role}: web\n    p2p_secret: s\n    ports: ${ports}\n`;
 const targeted = (lines: string) => tunnel(`    p2p_target: web\n    p2p_secret: s\n${lines}`);
 
 test('a publisher and a subscriber, as players write them', () => {
@@ -66,6 +68,35 @@ test('every other key', () => {
   expect(config.tunnels[1]?.options).toMatchObject({ listenHost: '::1', localPort: 0 });
 });
 
+test('ports, keys and times', () => {
+  const bare = (lines: string) => named(lines).replace('    local_port: 80\n', '');
+  const { tunnels } = load(
+    `${bare(`    ports: [25565, 24454/udp, 27015-27020/udp]
+    proxy_protocol: v2
+    allow: [3f2a-91bc-0d4e-77a1-c2f0]
+    deny: ["1111-2222-3333-4444-5555"]
+    grace: 0
+    udp_idle: 300
+`)}  one: { proto: p2p, ports: 80/tcp+udp, p2p_name: one, p2p_secret: s }
+  udp: { proto: p2p, local_port: 80, protocol: udp, p2p_name: udp, p2p_secret: s }
+  same: { proto: p2p, ports: same, p2p_target: x, p2p_secret: s, grace: 3600 }
+  at: { proto: p2p, ports: 8000/udp, p2p_target: x, p2p_secret: s }
+  too: { proto: p2p, local_port: 8000, p2p_target: x, p2p_secret: s }
+`,
+  );
+  expect(tunnels.map(({ options }) => options)).toEqual([
+    {
+      ...{ name: 'web', secret: 's', ports: [25565, '24454/udp', '27015-27020/udp'], proxyProtocol: 'v2' },
+      ...{ allow: ['3f2a-91bc-0d4e-77a1-c2f0'], deny: ['1111-2222-3333-4444-5555'], grace: 0, udpIdle: 300 },
+    },
+    { name: 'one', secret: 's', ports: '80/tcp+udp' },
+    { name: 'udp', secret: 's', localPort: 80, protocol: 'udp' },
+    { target: 'x', secret: 's', ports: 'same', grace: 3600 },
+    { target: 'x', secret: 's', ports: '8000/udp' },
+    { target: 'x', secret: 's', localPort: 8000 },
+  ]);
+});
+
 test('a secret file lies beside the configuration; its line end is not part of the secret', () => {
   const path = temporaryFile('tunnels.yml', tunnel('    p2p_name: web\n    p2p_secret_file: web.secret\n'));
   const secretFile = join(dirname(path), 'web.secret');
@@ -116,6 +147,25 @@ test.each([
   [tunnel('    p2p_name: a\n    p2p_secret_file: no\n'), '6: tunnels.web.p2p_secret_file: cannot read'],
   [named('').replace('80', '70000'), '4: tunnels.web.local_port: A port is a whole number'],
   [named('').replace('80', '0'), '4: tunnels.web.local_port: must be the port of the service'],
+  [named('').replace('    local_port: 80\n', ''), '2: tunnels.web: needs local_port or ports'],
+  [named('    ports: 81\n'), '4: tunnels.web.local_port: cannot be used together with ports'],
+  [portsOf('name', '80\n    protocol: udp'), '7: tunnels.web.protocol: goes with local_port'],
+  [portsOf('name', '{ a: 1 }'), '6: tunnels.web.ports: must be a port or a list of ports'],
+  [portsOf('name', '[80, 80]'), '6: tunnels.web.ports: 80/tcp is there twice'],
+  [portsOf('name', '1-400'), '6: tunnels.web.ports: a tunnel has at most 256 ports'],
+  [portsOf('name', '80/secret'), '6: tunnels.web.ports: Write 27015, 27015/udp,'],
+  [portsOf('name', '0'), '6: tunnels.web.ports: A port is a whole number'],
+  [portsOf('name', 'same'), '6: tunnels.web.ports: A port is a whole number'],
+  [portsOf('target', '[80, 81]'), '6: tunnels.web.ports: to reach a tunnel takes one port, same, or 0'],
+  [named('    protocol: sctp\n'), '7: tunnels.web.protocol: must be tcp or udp or tcp+udp'],
+  [named('    proxy_protocol: v1\n'), '7: tunnels.web.proxy_protocol: must be v2'],
+  [named('    allow: []\n'), '7: tunnels.web.allow: must not be empty'],
+  [named('    deny: [192.0.2.7]\n'), '7: tunnels.web.deny[0]: must be the fingerprint of a key'],
+  [named('    grace: 3601\n'), '7: tunnels.web.grace: must be at most 3600'],
+  [named('    grace: 1.5\n'), '7: tunnels.web.grace: must be a whole number'],
+  [named('    udp_idle: 0\n'), '7: tunnels.web.udp_idle: must be at least 1'],
+  [targeted('    proxy_protocol: v2\n'), '7: tunnels.web.proxy_protocol: is for tunnels with p2p_name'],
+  [targeted('    allow: [3f2a-91bc-0d4e-77a1-c2f0]\n'), '7: tunnels.web.allow: is for tunnels with p2p_name'],
   [named('').replace('proto: p2p', 'proto: http'), '3: tunnels.web.proto: must be p2p'],
   [named('    mode: fast\n'), '7: tunnels.web.mode: must be auto or relay or direct'],
   [targeted('    listen: 127.0.0.1:80\n'), '7: tunnels.web.listen: must be a host name or an IP address'],
@@ -136,6 +186,10 @@ test.each([
   [
     targeted('  b:\n    proto: p2p\n    local_port: 80\n    p2p_target: x\n    p2p_secret: s\n'),
     '9: tunnels.b.local_port: is also used by tunnels.web',
+  ],
+  [
+    targeted('  b:\n    proto: p2p\n    ports: 80/tcp+udp\n    p2p_target: x\n    p2p_secret: s\n'),
+    '9: tunnels.b.ports: is also used by tunnels.web',
   ],
 ])('%j: %s', (yaml, message) => {
   expect(problemOf(yaml)).toContain(message);

@@ -1,0 +1,149 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Laboratory } from '../../test/lab/laboratory.ts';
+import { SERVICE_PORT, told } from '../../test/lab/services/underpass.ts';
+import { obstacle } from '../../test/lab/system/capability.ts';
+import { SITE_NAMES } from '../../test/lab/topology/addresses.ts';
+import type { Transfer } from '../load/client.ts';
+import type { Gap } from '../load/gaps.ts';
+import { type Load, startLoad } from '../load/load.ts';
+import { type LabTunnel, startLabTunnel } from '../processes/lab-tunnel.ts';
+import { atMost, type Figure } from '../report/figure.ts';
+import { printLine } from '../report/print.ts';
+import { median, spread } from '../report/statistics.ts';
+import type { Measurement } from './measurement.ts';
+
+/** Between a site and the server, and between the sites, in milliseconds. By way of the server it is twice as far. */
+const ONE_WAY = 20;
+const ROUND_TRIP = 2 * ONE_WAY;
+/** The queue holds what is under way to the server and back. */
+const LINE = { ms: ONE_WAY, megabitsPerSecond: 100, queueMs: 2 * ROUND_TRIP };
+const MOST_ROUND_TRIPS = 1;
+
+/** Before a move, and after it, in milliseconds. */
+const STEADY_FOR = 3000;
+/** A gap belongs to a move when it ends about then: while the new path is being tried, or when all that was on the old one is through. */
+const BEFORE = 500;
+const AFTER = 1500;
+/** The first bytes of a transfer, whose windows have yet to grow. */
+const BEGINNING = 1000;
+const PATIENCE = 120_000;
+
+const MODES: readonly Transfer['mode'][] = ['slow down', 'down'];
+
+export const move: Measurement = {
+  title: `a download whose path moves from the relay to a direct one, ${ROUND_TRIP} ms there and back: its longest pause`,
+
+  async *run(stage, quick) {
+    const problem = obstacle();
+    if (problem !== undefined) {
+      printLine(`  left out: ${problem}`);
+      return;
+    }
+    const lab = await Laboratory.build({ seed: 1, a: { kind: 'open' }, b: { kind: 'open' }, delay: LINE });
+    try {
+      const load = await startLoad(stage, {
+        client: lab.namespace('a'),
+        service: lab.namespace('b'),
+        at: { host: '0.0.0.0', port: SERVICE_PORT },
+      });
+      const tunnel = await startLabTunnel(lab, 'auto');
+      for (const mode of MODES) {
+        const rounds: Pauses[] = [];
+        while (rounds.length < (quick ? 1 : 5)) rounds.push(await thereAndBack(lab, load, tunnel, mode));
+        yield figure(mode === 'down' ? 'saturating' : '8 MiB/s', rounds);
+      }
+    } finally {
+      // First, or the laboratory would end them.
+      stage.close();
+      await lab.close();
+    }
+  },
+};
+
+/** The longest gaps of one transfer, in milliseconds. */
+interface Pauses {
+  readonly toDirect: number;
+  /** After the direct path went dead: it has to be noticed first. */
+  readonly toRelay: number;
+  readonly elsewhere: number;
+}
+
+/** One transfer, which begins on the direct path, is driven from it, and finds another one. */
+async function thereAndBack(
+  lab: Laboratory,
+  load: Load,
+  { port, subscriber }: LabTunnel,
+  mode: Transfer['mode'],
+): Promise<Pauses> {
+  const moved = async (kind: 'direct' | 'relayed') => {
+    const before = told(subscriber, 'path').length;
+    const signal = AbortSignal.timeout(PATIENCE);
+    while (!signal.aborted) {
+      const event = told(subscriber, 'path')
+        .slice(before)
+        .find((one) => one.kind === kind);
+      if (event !== undefined) return Date.parse(event.time);
+      await delay(10);
+    }
+    throw new Error(`the path is not ${kind} after ${PATIENCE / 1000} s`);
+  };
+
+  const began = Date.now();
+  const transfer = await load.client.call('start', { port, mode, watch: true });
+  await delay(STEADY_FOR);
+  const relayed = moved('relayed');
+  const cutAt = Date.now();
+  await cut(lab);
+  const relayedAt = await relayed;
+  await delay(STEADY_FOR);
+  const direct = moved('direct');
+  await mend(lab);
+  const directAt = await direct;
+  await delay(STEADY_FOR);
+  const gaps = await load.client.call('gaps', transfer);
+  await load.client.call('stop', transfer);
+
+  const isOf = ({ at, length }: Gap, from: number, to: number) => at >= from && at - length <= to;
+  const [ofMove, ofLoss] = [
+    [directAt - BEFORE, directAt + AFTER],
+    [cutAt, relayedAt + AFTER],
+  ] as const;
+  const longest = (which: (gap: Gap) => boolean) =>
+    gaps.filter(which).reduce((most, { length }) => Math.max(most, length), 0);
+  return {
+    toDirect: longest((gap) => isOf(gap, ...ofMove)),
+    toRelay: longest((gap) => isOf(gap, ...ofLoss)),
+    elsewhere: longest((gap) => gap.at > began + BEGINNING && !isOf(gap, ...ofMove) && !isOf(gap, ...ofLoss)),
+  };
+}
+
+/** No datagram comes from the other site any more; the server is reached as before. */
+async function cut(lab: Laboratory): Promise<void> {
+  for (const name of SITE_NAMES) {
+    const other = SITE_NAMES.find((one) => one !== name) ?? name;
+    const drop = `ip saddr ${lab.site(other).hostAddress} meta l4proto udp drop`;
+    const table = `table ip cut { chain arriving { type filter hook input priority 0; ${drop}; }; }`;
+    await lab.check(name, ['nft', '-f', '-'], table);
+  }
+}
+
+async function mend(lab: Laboratory): Promise<void> {
+  for (const name of SITE_NAMES) await lab.check(name, ['nft', '-f', '-'], 'delete table ip cut');
+}
+
+function figure(what: string, rounds: readonly Pauses[]): Figure {
+  const pauses = rounds.map(({ toDirect }) => toDirect);
+  return {
+    what: `${what}: to direct`,
+    unit: 'ms longest gap',
+    subject: median(pauses),
+    yardstick: median(rounds.map(({ elsewhere }) => elsewhere)),
+    compared: { ...spread(pauses.map((pause) => pause / ROUND_TRIP)), unit: 'round trips' },
+    targets: [atMost(MOST_ROUND_TRIPS)],
+    details: { 'to the relay, ms': spreadOf(rounds.map(({ toRelay }) => toRelay)) },
+  };
+}
+
+function spreadOf(values: readonly number[]): Record<string, number> {
+  return { ...spread(values) };
+}
