@@ -180,6 +180,7 @@ export class Connection {
   }
 
   remove(tenant: Tenant): void {
+    this.hurry(tenant, false);
     this.#tenants.delete(tenant);
   }
 
@@ -202,10 +203,17 @@ export class Connection {
     if (this.#turn === listener) this.#turn = undefined;
   }
 
-  /** Whether connections of this tunnel's wait for a path: a server that is away is asked for more often then. */
+  /** The path to the server is doubted: whatever of it does not answer within 5 s is given up, and built again. */
+  check(): void {
+    this.#signaling?.check();
+    this.relay.check();
+  }
+
+  /** Whether connections of this tunnel's wait for a path: a server that is away is tried after 5 s at most then. */
   hurry(tenant: Tenant, isWaiting: boolean): void {
     if (isWaiting) this.#waiting.add(tenant);
     else this.#waiting.delete(tenant);
+    this.#signaling?.hurry(this.#waiting.size > 0);
   }
 
   /** Resolves when the router has its port back, too. */
