@@ -43,6 +43,7 @@ export interface TunnelOptions {
   /** Whose identity it uses; publishers and subscribers are two users unless told otherwise. */
   readonly user?: string;
   readonly args?: readonly string[];
+  readonly typing?: boolean;
 }
 
 export interface TestSubscriber {
@@ -151,20 +152,28 @@ export class World {
   }
 
   /** Starts a publisher; it may not be ready yet. */
-  publisher(server: Pick<TestServer, 'access'>, port: number, options: TunnelOptions = {}): Program {
-    const { name = NAME, secret = SECRET, user = 'publisher', args = [] } = options;
+  publisher(server: Pick<TestServer, 'access'>, port: number | string, options: TunnelOptions = {}): Program {
+    const { name = NAME, secret = SECRET, user = 'publisher', args = [], typing = false } = options;
     const tunnel = ['p2p', String(port), '--name', name, '--secret', secret];
-    return this.run([...tunnel, '--json', ...server.access, ...args], user);
+    return this.run([...tunnel, '--json', ...server.access, ...args], user, { typing });
   }
 
   /** Starts a subscriber on any free port; it may not be ready yet. */
-  subscriber(server: Pick<TestServer, 'access'>, options: TunnelOptions = {}, port = 0): Program {
+  subscriber(
+    server: Pick<TestServer, 'access'>,
+    options: TunnelOptions = {},
+    port: number | string = 0,
+  ): Program {
     const { name = NAME, secret = SECRET, user = 'subscriber', args = [] } = options;
     const tunnel = ['p2p', String(port), '--target', name, '--secret', secret];
     return this.run([...tunnel, '--json', ...server.access, ...args], user);
   }
 
-  async publish(server: Pick<TestServer, 'access'>, port: number, options?: TunnelOptions): Promise<Program> {
+  async publish(
+    server: Pick<TestServer, 'access'>,
+    port: number | string,
+    options?: TunnelOptions,
+  ): Promise<Program> {
     const program = this.publisher(server, port, options);
     await program.event('ready', { role: 'publisher' });
     return program;
