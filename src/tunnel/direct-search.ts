@@ -225,7 +225,7 @@ export class DirectSearch implements LinkListener {
   }
 
   /** The server sees to it that one link at a time sends much. But it is ours to make sure of it. */
-  #hasTurn({ strategies }: PunchStep): boolean {
+  #hasTurn({ strategies }: Order['planned']): boolean {
     const { connection } = this.#options;
     if (strategies.includes('birthday')) return connection.takeTurn(this);
     connection.giveTurn(this);
