@@ -208,8 +208,9 @@ export class Connection {
     else this.#waiting.delete(tenant);
   }
 
-  /** Resolves when the router has its port back, too. */
+  /** For when all tunnels are closed: their peers are told so yet. Resolves when the router has its port back, too. */
   async close(): Promise<void> {
+    await this.relay.quiet();
     this.#end(new UnderpassError('server_lost'));
     await this.#nat.stop();
   }
