@@ -216,8 +216,9 @@ export class Connection {
     this.#signaling?.hurry(this.#waiting.size > 0);
   }
 
-  /** Resolves when the router has its port back, too. */
+  /** For when all tunnels are closed: their peers are told so yet. Resolves when the router has its port back, too. */
   async close(): Promise<void> {
+    await this.relay.quiet();
     this.#end(new UnderpassError('server_lost'));
     await this.#nat.stop();
   }
