@@ -11,10 +11,18 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** Milliseconds to wait now. `patient` waits the longest time at once, as a server that is full asks for. */
-  next(patient: boolean): number {
+  /**
+   * Milliseconds to wait now. `patient` waits the longest time at once, as a server that is full asks for; else it is never more than
+   * `longest`.
+   */
+  next(patient: boolean, longest = MAX_DELAY): number {
     const delay = patient ? MAX_DELAY : this.#delay;
     this.#delay = Math.min(delay * 2, MAX_DELAY);
+    return this.spread(patient ? delay : Math.min(delay, longest));
+  }
+
+  /** This time, less up to a half by chance. */
+  spread(delay: number): number {
     return Math.round(delay * (1 - this.#random() / 2));
   }
 

@@ -25,6 +25,8 @@ const PING_INTERVAL = 30_000;
 const PONG_TIMEOUT = 10_000;
 /** Connections that lasted this long were good ones: the next attempts are quick again. */
 const STABLE_TIME = 10_000;
+/** Between two attempts while somebody's connections wait for the server. */
+const HURRIED_DELAY = 5000;
 /** Messages without an answer that wait for the connection to come back. */
 const MAX_OUTBOX = 256;
 
@@ -59,6 +61,9 @@ export class ClientSession implements Machine<ClientOutput> {
   /** What the server said is wrong, just before it closes. */
   #parting: UnderpassError | undefined;
   #lastRequest = 0;
+  #hurried = false;
+  /** The server has asked for the pause. */
+  #patient = false;
 
   constructor(options: ClientSessionOptions) {
     this.#options = options;
@@ -105,6 +110,14 @@ export class ClientSession implements Machine<ClientOutput> {
     } catch (error) {
       this.#lose(asUnderpassError(error), now);
     }
+  }
+
+  /** Whether connections wait for the server: it is asked for at least every 5 s then, unless it wants to be left alone. */
+  hurry(isWaiting: boolean, now: Instant): void {
+    const isNew = isWaiting && !this.#hurried;
+    this.#hurried = isWaiting;
+    if (!isNew || this.#state !== 'pausing' || this.#deadline === undefined || this.#patient) return;
+    this.#deadline = Math.min(this.#deadline, now + this.#backoff.spread(HURRIED_DELAY));
   }
 
   /** Sends a request and returns its id; `response` or `failed` follows, once. Offline it fails with `server_lost`. */
@@ -275,8 +288,8 @@ export class ClientSession implements Machine<ClientOutput> {
       return;
     }
     this.#state = 'pausing';
-    const patient = error.code === 'rate_limited' || error.code === 'server_full';
-    const retry_in_ms = this.#backoff.next(patient);
+    this.#patient = error.code === 'rate_limited' || error.code === 'server_full';
+    const retry_in_ms = this.#backoff.next(this.#patient, this.#hurried ? HURRIED_DELAY : undefined);
     this.#deadline = now + retry_in_ms;
     this.#outputs.push({ type: 'offline', error, retry_in_ms });
   }

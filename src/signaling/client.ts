@@ -71,6 +71,12 @@ export class SignalingClient {
     this.#driver.pump();
   }
 
+  /** Whether connections wait for the server: a lost one is asked for at least every 5 s then. */
+  hurry(isWaiting: boolean): void {
+    this.#session.hurry(isWaiting, this.#options.runtime.now());
+    this.#driver.pump();
+  }
+
   /** Publishes a name; `nat`, `lan` and `claim` as for `reportNat`, where they are known already. Rejects with `name_in_use`, `too_many_tunnels`, `server_lost` … */
   async register(
     name: string,

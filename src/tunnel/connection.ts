@@ -181,6 +181,7 @@ export class Connection {
 
   remove(tenant: Tenant): void {
     this.#tenants.delete(tenant);
+    this.hurry(tenant, false);
   }
 
   /** From now on `listener` hears what concerns the link with this id. */
@@ -206,6 +207,7 @@ export class Connection {
   hurry(tenant: Tenant, isWaiting: boolean): void {
     if (isWaiting) this.#waiting.add(tenant);
     else this.#waiting.delete(tenant);
+    this.#signaling?.hurry(this.#waiting.size > 0);
   }
 
   /** For when all tunnels are closed: their peers are told so yet. Resolves when the router has its port back, too. */

@@ -232,12 +232,9 @@ export class Subscriber extends BaseTunnel implements Tenant {
     if (!this.#connection.online) return;
     this.complain(error);
     this.#retry?.cancel();
-    const delay = this.#backoff.next(false);
     const isWaitedFor = this.#link?.path.kind === 'none';
-    this.#retry = this.#connection.runtime.setTimer(
-      isWaitedFor ? Math.min(delay, MAX_DELAY_IN_GRACE) : delay,
-      () => this.#seek(),
-    );
+    const delay = this.#backoff.next(false, isWaitedFor ? MAX_DELAY_IN_GRACE : undefined);
+    this.#retry = this.#connection.runtime.setTimer(delay, () => this.#seek());
   }
 
   #announce(): void {

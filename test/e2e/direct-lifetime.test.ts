@@ -36,9 +36,10 @@ describe.concurrent('one side is killed', () => {
     expect(reset).toBeLessThan(25_000);
   });
 
-  test('a subscriber: the publisher notices, and the next one is served directly', async ({ world }) => {
+  test('a subscriber: the next one is served directly, and it is gone after the grace', async ({ world }) => {
     const service = await world.counterpart();
-    const { server, publisher, subscriber } = await goDirectOnServer(world, service.port);
+    const grace = ['--grace', '2'];
+    const { server, publisher, subscriber } = await goDirectOnServer(world, service.port, grace);
     const open = await world.wire(subscriber.port);
     open.send('hello');
     const served = await service.accept();

@@ -126,9 +126,41 @@ describe('attempts', () => {
     expect(outputs().at(-1)).toMatchObject({ type: 'offline', retry_in_ms: 250 });
   });
 
+  it('are never more than 5 s away while connections wait for them, unless the server is full', () => {
+    session.start();
+    const fail = (code: 'server_lost' | 'server_full', now: number) => {
+      session.failed(new UnderpassError(code), now);
+      outputs();
+      return (session.pollTimeout() ?? Number.NaN) - now;
+    };
+    let now = 0;
+    const again = (pause: number) => {
+      now += pause;
+      session.handleTimeout(now);
+    };
+    for (let i = 0; i < 6; i++) again(fail('server_lost', now));
+    expect(fail('server_lost', now)).toBe(15_000);
+    // In the middle of a pause.
+    session.hurry(true, now + 3000);
+    expect(session.pollTimeout()).toBe(now + 8000);
+    session.hurry(true, now + 4000);
+    expect(session.pollTimeout()).toBe(now + 8000);
+    again(8000);
+    again(fail('server_lost', now));
+    expect(fail('server_full', now)).toBe(15_000);
+    session.hurry(false, now);
+    session.hurry(true, now);
+    again(15_000);
+    session.hurry(false, now);
+    expect(fail('server_lost', now)).toBe(15_000);
+  });
+
   it('are spread out by up to a half, and rare when the server is full', () => {
     const backoff = new Backoff(() => 0.999999);
     expect([backoff.next(false), backoff.next(false), backoff.next(true)]).toEqual([125, 250, 7500]);
+    expect([backoff.next(false, 5000), backoff.next(true, 5000), backoff.spread(100)]).toEqual([
+      2500, 7500, 50,
+    ]);
   });
 });
 
