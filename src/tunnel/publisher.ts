@@ -172,6 +172,7 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
           onDatagram: (port, flow, payload) => served.onDatagram(port, flow, payload),
           onOffence: (problem) => this.complain(new UnderpassError('protocol_error', { problem })),
           onPath: (path) => {
+            served.onPath(path);
             if (joined) this.#onPath(peer, path);
           },
           onRelayLost: () => {},

@@ -21,9 +21,6 @@ import { UdpListener } from './udp/udp-listener.ts';
 /** A link that lasted this long was a good one: the next attempts are quick again. Milliseconds. */
 const STABLE_TIME = 10_000;
 
-/** Between two attempts while connections wait, milliseconds. */
-const MAX_DELAY_IN_GRACE = 5000;
-
 /** Brings a friend's service to a local port: binds the port, and keeps a link to whoever publishes the name. */
 export class Subscriber extends BaseTunnel implements Tenant {
   readonly publishes = undefined;
@@ -232,12 +229,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
     if (!this.#connection.online) return;
     this.complain(error);
     this.#retry?.cancel();
-    const delay = this.#backoff.next(false);
-    const isWaitedFor = this.#link?.path.kind === 'none';
-    this.#retry = this.#connection.runtime.setTimer(
-      isWaitedFor ? Math.min(delay, MAX_DELAY_IN_GRACE) : delay,
-      () => this.#seek(),
-    );
+    this.#backoff.hurried = this.#link?.path.kind === 'none';
+    this.#retry = this.#connection.runtime.setTimer(this.#backoff.next(false), () => this.#seek());
   }
 
   #announce(): void {
