@@ -25,6 +25,8 @@ const PING_INTERVAL = 30_000;
 const PONG_TIMEOUT = 10_000;
 /** Connections that lasted this long were good ones: the next attempts are quick again. */
 const STABLE_TIME = 10_000;
+/** Between two attempts at most, while connections wait for the server. Milliseconds. */
+const HURRIED_PAUSE = 5_000;
 /** Messages without an answer that wait for the connection to come back. */
 const MAX_OUTBOX = 256;
 
@@ -51,6 +53,9 @@ export class ClientSession implements Machine<ClientOutput> {
   #state: State = 'stopped';
   /** What to do next in this state: give up, try again, ping. */
   #deadline: Instant | undefined;
+  /** Somebody waits for the server; and that has asked for patience. */
+  #hurried = false;
+  #patient = false;
   #pongDue: Instant | undefined;
   #onlineSince: Instant = 0;
   #session: string | undefined;
@@ -80,6 +85,13 @@ export class ClientSession implements Machine<ClientOutput> {
     this.#state = 'stopped';
     this.#session = undefined;
     this.#outbox.length = 0;
+  }
+
+  /** Whether connections wait for the server: it is tried every 5 s at least then, unless it has asked for patience. */
+  hurry(hurried: boolean, now: Instant): void {
+    this.#hurried = hurried;
+    if (this.#state === 'pausing' && this.#deadline !== undefined)
+      this.#deadline = Math.min(this.#deadline, now + this.#longestPause);
   }
 
   opened(now: Instant): void {
@@ -275,10 +287,14 @@ export class ClientSession implements Machine<ClientOutput> {
       return;
     }
     this.#state = 'pausing';
-    const patient = error.code === 'rate_limited' || error.code === 'server_full';
-    const retry_in_ms = this.#backoff.next(patient);
+    this.#patient = error.code === 'rate_limited' || error.code === 'server_full';
+    const retry_in_ms = Math.min(this.#backoff.next(this.#patient), this.#longestPause);
     this.#deadline = now + retry_in_ms;
     this.#outputs.push({ type: 'offline', error, retry_in_ms });
+  }
+
+  get #longestPause(): number {
+    return this.#hurried && !this.#patient ? HURRIED_PAUSE : Number.POSITIVE_INFINITY;
   }
 
   /** Drops the connection and everything that hangs on it. */

@@ -71,6 +71,12 @@ export class SignalingClient {
     this.#driver.pump();
   }
 
+  /** Whether connections wait for the server: it is tried every 5 s at least then. */
+  hurry(hurried: boolean): void {
+    this.#session.hurry(hurried, this.#options.runtime.now());
+    this.#driver.pump();
+  }
+
   /** Publishes a name; `nat`, `lan` and `claim` as for `reportNat`, where they are known already. Rejects with `name_in_use`, `too_many_tunnels`, `server_lost` … */
   async register(
     name: string,

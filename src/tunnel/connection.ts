@@ -181,6 +181,7 @@ export class Connection {
 
   remove(tenant: Tenant): void {
     this.#tenants.delete(tenant);
+    this.hurry(tenant, false);
   }
 
   /** From now on `listener` hears what concerns the link with this id. */
@@ -204,8 +205,11 @@ export class Connection {
 
   /** Whether connections of this tunnel's wait for a path: a server that is away is asked for more often then. */
   hurry(tenant: Tenant, isWaiting: boolean): void {
+    // The data connection may have died with the path: a new one is not to wait for it.
+    if (isWaiting && !this.#waiting.has(tenant)) this.relay.check();
     if (isWaiting) this.#waiting.add(tenant);
     else this.#waiting.delete(tenant);
+    this.#signaling?.hurry(this.#waiting.size > 0);
   }
 
   /** Resolves when the router has its port back, too. */

@@ -229,8 +229,9 @@ async function establishNew(
       events.onClose(error);
     },
     onRelayLost: () => {
-      // The peer may have died with its relay.
+      // The peer may have died with its relay, or what the server's bytes come by.
       search.check();
+      connection.relay.check();
       events.onRelayLost();
     },
     onClosing: () => search.close(),

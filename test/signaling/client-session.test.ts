@@ -107,6 +107,37 @@ describe('the handshake', () => {
 });
 
 describe('attempts', () => {
+  it('come every 5 s at least while connections wait, unless the server asks for patience', () => {
+    session.start();
+    let now = 0;
+    const fail = (error: UnderpassError) => {
+      session.failed(error, now);
+      const offline = outputs().at(-1);
+      return offline?.type === 'offline' ? offline.retry_in_ms : undefined;
+    };
+    const passOn = () => {
+      now = session.pollTimeout() ?? Number.NaN;
+      session.handleTimeout(now);
+    };
+    const unreachable = new UnderpassError('server_unreachable', { host: 'x', problem: 'y' });
+    for (let i = 0; i < 6; i++) {
+      fail(unreachable);
+      passOn();
+    }
+    expect(fail(unreachable)).toBe(15_000);
+    session.hurry(true, now + 1000);
+    expect(session.pollTimeout()).toBe(now + 6000);
+    passOn();
+    expect(fail(unreachable)).toBe(5000);
+    passOn();
+    expect(fail(new UnderpassError('server_full'))).toBe(15_000);
+    session.hurry(true, now);
+    expect(session.pollTimeout()).toBe(now + 15_000);
+    session.hurry(false, now);
+    passOn();
+    expect(fail(unreachable)).toBe(15_000);
+  });
+
   it('come twice as late each time, up to 15 s, with jitter, and quickly again after a good connection', () => {
     session.start();
     const delays: number[] = [];
