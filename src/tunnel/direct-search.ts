@@ -1,11 +1,9 @@
 import type { CarrierHandler } from '../carrier.ts';
 import type { Instant } from '../machine.ts';
 import { RateLimiter } from '../net/rate-limit.ts';
-import type { Timer } from '../net/runtime.ts';
 import { type PunchKeys, punchKeys, type Role } from '../punch/keys.ts';
 import { ProbeBudget } from '../punch/probe-budget.ts';
 import type { Prediction } from '../punch/round.ts';
-import { STRATEGIES, type Strategy } from '../punch/strategies.ts';
 import type { PunchStep } from '../punch/strategy.ts';
 import type { PunchResult } from '../signaling/client.ts';
 import type { FromServer } from '../signaling/messages.ts';
@@ -17,23 +15,15 @@ import type { EarlyListener } from './early-listener.ts';
 import type { LinkCarrier } from './link-carrier.ts';
 import type { Meeting } from './meeting.ts';
 import { PeerTalk } from './peer-talk.ts';
+import { orderOf, type PunchOrder } from './punch-order.ts';
+import { Reminder } from './reminder.ts';
 import { type Standpoint, sameNetwork } from './standpoint.ts';
 
 /** Searches a minute, in the long run, whatever the server wants: each may send a few thousand probes. */
 const SEARCHES_PER_MINUTE = 6;
 
-/** From a search that found nothing to the next: from the first to the second figure, doubled each time. Milliseconds. */
-const FIRST_PAUSE = 10_000;
-const LAST_PAUSE = 3_600_000;
-
 /** Reasons that may be others the next time, though neither network has changed. */
 const PASSING: ReadonlySet<string> = new Set(['exhausted', 'busy', 'unmeasured', 'unvouched']);
-
-/** What the server wants tried, and where it has seen the peer. */
-interface Order {
-  readonly planned: PunchStep;
-  readonly vouched: readonly string[];
-}
 
 export interface DirectSearchOptions {
   readonly connection: Connection;
@@ -75,13 +65,13 @@ export class DirectSearch implements LinkListener {
   /** The server has ended the latest search, or has begun none. */
   #resting = false;
   #stood: Standpoint | undefined;
-  #pause = FIRST_PAUSE;
-  #again: Timer | undefined;
+  readonly #again: Reminder;
   #closed = false;
 
   constructor(options: DirectSearchOptions) {
     this.#options = options;
     const take = () => this.#active?.takeReceived() ?? 0;
+    this.#again = new Reminder(options.connection.runtime, () => this.#ask());
     this.#bytes = new DirectBytes(options.connection, () => this.#id, take);
   }
 
@@ -130,7 +120,7 @@ export class DirectSearch implements LinkListener {
     this.#closed = true;
     if (this.#id !== '') this.#options.connection.unlisten(this.#id);
     this.#options.connection.giveTurn(this);
-    this.#again?.cancel();
+    this.#again.cancel();
     this.#bytes.stop();
     this.#seeking?.close();
     this.#active?.close();
@@ -159,14 +149,13 @@ export class DirectSearch implements LinkListener {
       if (this.#active !== undefined || refusal !== undefined) return;
       link.relayedBecause(reason);
       onRelay(reason);
-      if (this.#options.role === 'subscriber' && PASSING.has(reason)) this.#askLater();
+      if (this.#options.role === 'subscriber' && PASSING.has(reason)) this.#again.later();
     });
   }
 
   /** The server is back, and knows this link yet. What it was asked while it was away is lost. */
   onOnline(): void {
-    const isWanted = this.#meeting !== undefined && this.#meeting.refusal === undefined;
-    if (!isWanted) return;
+    if (this.#meeting === undefined || this.#meeting.refusal !== undefined) return;
     this.#talk?.tellAgain(this.#stood?.candidates ?? []);
     if (this.#active === undefined && this.#resting) this.#ask();
   }
@@ -182,7 +171,7 @@ export class DirectSearch implements LinkListener {
       this.check();
     }
     if (before !== undefined && sameNetwork(before, standpoint)) return;
-    this.#pause = FIRST_PAUSE;
+    this.#again.reset();
     if (this.#resting && this.#active === undefined) this.#ask();
   }
 
@@ -198,7 +187,8 @@ export class DirectSearch implements LinkListener {
       if (role === 'subscriber' && connection.online) connection.signaling.closeLink(this.#id);
     }
     connection.giveTurn(this);
-    this.#seeking?.close();
+    // At the other end it may be up already, and the link goes on.
+    this.#seeking?.drop();
     this.#seeking = undefined;
     this.#search = 0;
     this.#step = 0;
@@ -207,27 +197,28 @@ export class DirectSearch implements LinkListener {
     this.#held = undefined;
     this.#relayIsUp = false;
     this.#resting = false;
-    this.#again?.cancel();
+    this.#again.cancel();
     if (this.#found !== undefined) this.#found = { ...this.#found, search: FIRST_SEARCH };
   }
 
-  #prepare(meeting: Meeting, { search, step, plan, vouched = [] }: FromServer<'p2p_step'>): void {
+  #prepare(meeting: Meeting, message: FromServer<'p2p_step'>): void {
     const { runtime, standpoint, quiche } = this.#options.connection;
+    const { search, step } = message;
     this.#step = step;
     this.#held = undefined;
-    const planned = knownPart(plan);
+    const order = orderOf(message);
     if (meeting.refusal !== undefined) {
       this.#answer({ result: 'refused' });
     } else if (search === this.#found?.search) {
       // The server has not heard of it: one of us was away, or this has crossed with it.
       this.#answer(this.#found.result);
-    } else if (standpoint === undefined || planned === undefined || quiche === undefined) {
+    } else if (standpoint === undefined || order === undefined || quiche === undefined) {
       this.#answer({ result: 'failed' });
     } else if (!this.#isSeekingIn(search) && !this.#searches.take('', runtime.now())) {
       this.#answer({ result: 'failed' });
-    } else if (!this.#hasTurn(planned)) {
+    } else if (!this.#hasTurn(order.planned)) {
       this.#answer({ result: 'failed' });
-    } else this.#take(meeting, standpoint, search, { planned, vouched });
+    } else this.#take(meeting, standpoint, search, order);
   }
 
   #answer(result: PunchResult): void {
@@ -247,7 +238,7 @@ export class DirectSearch implements LinkListener {
   }
 
   /** Takes the step. */
-  #take(meeting: Meeting, standpoint: Standpoint, search: number, { planned, vouched }: Order): void {
+  #take(meeting: Meeting, standpoint: Standpoint, search: number, { planned, vouched }: PunchOrder): void {
     const { runtime } = this.#options.connection;
     if (!this.#isSeekingIn(search)) {
       if (search !== this.#search && this.#search > 0) this.#searchBegan = runtime.now();
@@ -256,7 +247,7 @@ export class DirectSearch implements LinkListener {
       this.#seeking = this.#open(meeting, standpoint);
     }
     this.#resting = false;
-    this.#again?.cancel();
+    this.#again.cancel();
     const step = this.#step;
     const arm = () => {
       this.#seeking?.arm(planned, vouched);
@@ -325,8 +316,8 @@ export class DirectSearch implements LinkListener {
     this.#found = { search: this.#search, result };
     this.#seeking = undefined;
     this.#resting = true;
-    this.#pause = FIRST_PAUSE;
-    this.#again?.cancel();
+    this.#again.reset();
+    this.#again.cancel();
     this.#bytes.start();
   }
 
@@ -352,21 +343,8 @@ export class DirectSearch implements LinkListener {
 
   /** The server decides when. */
   #ask(): void {
-    this.#again?.cancel();
+    this.#again.cancel();
     const { connection } = this.#options;
     if (connection.online) connection.signaling.punchAgain(this.#id, this.#search);
   }
-
-  #askLater(): void {
-    this.#again?.cancel();
-    this.#again = this.#options.connection.runtime.setTimer(this.#pause, () => this.#ask());
-    this.#pause = Math.min(2 * this.#pause, LAST_PAUSE);
-  }
-}
-
-/** A newer server may know strategies that we do not. Undefined where nothing is left. */
-function knownPart({ strategies, hard, tries }: FromServer<'p2p_step'>['plan']): PunchStep | undefined {
-  const isKnown = (word: string): word is Strategy => STRATEGIES.some((one) => one === word);
-  const [first, ...more] = strategies.filter(isKnown);
-  return first && { strategies: [first, ...more], tries, ...(hard && { hard }) };
 }
