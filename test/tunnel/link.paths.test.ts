@@ -268,6 +268,28 @@ describe('a channel', () => {
     expect([channel.over.length, carrier.streams.length]).toEqual([1, 5]);
   });
 
+  it('is waited for while there is a path, though nothing waits where there is none', async () => {
+    const accepted: Application[] = [];
+    const { link, runtime, relay, direct } = linked({
+      grace: 0,
+      onChannel: (_header, accept) => {
+        const application = new Application();
+        accepted.push(application);
+        application.channel = accept(application);
+      },
+    });
+    relay();
+    const straight = direct();
+    const lane = { kind: 'new', port: 0, channel: 0n } as const;
+    straight.accept().handler?.onData(encodeChannelHeader(lane));
+    straight.end(LOST);
+    await turn();
+    runtime.advance(4000);
+    expect([accepted[0]?.over, link.channelCount]).toEqual([[], 1]);
+    runtime.advance(1000);
+    expect([accepted[0]?.over.length, link.channelCount]).toEqual([1, 0]);
+  });
+
   it('stays where it is when the next carrier has no room for it', async () => {
     const { relay, direct, open, carrierOf } = linked();
     relay();
