@@ -4,26 +4,23 @@ import { RateLimiter } from '../net/rate-limit.ts';
 import { type PunchKeys, punchKeys, type Role } from '../punch/keys.ts';
 import { ProbeBudget } from '../punch/probe-budget.ts';
 import type { Prediction } from '../punch/round.ts';
-import type { PunchStep } from '../punch/strategy.ts';
 import type { PunchResult } from '../signaling/client.ts';
 import type { FromServer } from '../signaling/messages.ts';
 import type { SealedMessage } from '../signaling/peer-message.ts';
-import type { Connection, LinkListener } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { DirectBytes } from './direct-bytes.ts';
 import { DirectPath } from './direct-path.ts';
 import type { EarlyListener } from './early-listener.ts';
+import { knownPart, type Order } from './known-step.ts';
 import type { LinkCarrier } from './link-carrier.ts';
+import type { LinkListener } from './link-listener.ts';
 import type { Meeting } from './meeting.ts';
+import { isPassing, NextSearch } from './next-search.ts';
 import { PeerTalk } from './peer-talk.ts';
-import { orderOf, type PunchOrder } from './punch-order.ts';
-import { Reminder } from './reminder.ts';
 import { type Standpoint, sameNetwork } from './standpoint.ts';
 
 /** Searches a minute, in the long run, whatever the server wants: each may send a few thousand probes. */
 const SEARCHES_PER_MINUTE = 6;
-
-/** Reasons that may be others the next time, though neither network has changed. */
-const PASSING: ReadonlySet<string> = new Set(['exhausted', 'busy', 'unmeasured', 'unvouched']);
 
 export interface DirectSearchOptions {
   readonly connection: Connection;
@@ -44,6 +41,7 @@ export class DirectSearch implements LinkListener {
   readonly #searches = new RateLimiter(SEARCHES_PER_MINUTE);
   readonly #budget = new ProbeBudget();
   readonly #bytes: DirectBytes;
+  readonly #next: NextSearch;
   /** As the server knows the link. */
   #id = '';
   #meeting: Meeting | undefined;
@@ -65,14 +63,13 @@ export class DirectSearch implements LinkListener {
   /** The server has ended the latest search, or has begun none. */
   #resting = false;
   #stood: Standpoint | undefined;
-  readonly #again: Reminder;
   #closed = false;
 
   constructor(options: DirectSearchOptions) {
     this.#options = options;
     const take = () => this.#active?.takeReceived() ?? 0;
-    this.#again = new Reminder(options.connection.runtime, () => this.#ask());
     this.#bytes = new DirectBytes(options.connection, () => this.#id, take);
+    this.#next = new NextSearch(options.connection.runtime, () => this.#ask());
   }
 
   /** The peers have met. @param early what the server has said of it so far, and will say */
@@ -120,7 +117,7 @@ export class DirectSearch implements LinkListener {
     this.#closed = true;
     if (this.#id !== '') this.#options.connection.unlisten(this.#id);
     this.#options.connection.giveTurn(this);
-    this.#again.cancel();
+    this.#next.cancel();
     this.#bytes.stop();
     this.#seeking?.close();
     this.#active?.close();
@@ -149,15 +146,16 @@ export class DirectSearch implements LinkListener {
       if (this.#active !== undefined || refusal !== undefined) return;
       link.relayedBecause(reason);
       onRelay(reason);
-      if (this.#options.role === 'subscriber' && PASSING.has(reason)) this.#again.later();
+      if (this.#options.role === 'subscriber' && isPassing(reason)) this.#next.later();
     });
   }
 
   /** The server is back, and knows this link yet. What it was asked while it was away is lost. */
   onOnline(): void {
-    if (this.#meeting === undefined || this.#meeting.refusal !== undefined) return;
+    const isWanted = this.#meeting !== undefined && this.#meeting.refusal === undefined;
+    if (!isWanted) return;
     this.#talk?.tellAgain(this.#stood?.candidates ?? []);
-    if (this.#active === undefined && this.#resting) this.#ask();
+    if (this.#active === undefined) this.#askUnlessUnderWay();
   }
 
   /** This client stands elsewhere, or knows more of where it stands. */
@@ -171,8 +169,8 @@ export class DirectSearch implements LinkListener {
       this.check();
     }
     if (before !== undefined && sameNetwork(before, standpoint)) return;
-    this.#again.reset();
-    if (this.#resting && this.#active === undefined) this.#ask();
+    this.#next.hope();
+    if (this.#active === undefined) this.#askUnlessUnderWay();
   }
 
   #whenMet(notice: (meeting: Meeting) => void): void {
@@ -197,28 +195,27 @@ export class DirectSearch implements LinkListener {
     this.#held = undefined;
     this.#relayIsUp = false;
     this.#resting = false;
-    this.#again.cancel();
+    this.#next.cancel();
     if (this.#found !== undefined) this.#found = { ...this.#found, search: FIRST_SEARCH };
   }
 
-  #prepare(meeting: Meeting, message: FromServer<'p2p_step'>): void {
+  #prepare(meeting: Meeting, { search, step, plan, vouched = [] }: FromServer<'p2p_step'>): void {
     const { runtime, standpoint, quiche } = this.#options.connection;
-    const { search, step } = message;
     this.#step = step;
     this.#held = undefined;
-    const order = orderOf(message);
+    const planned = knownPart(plan);
     if (meeting.refusal !== undefined) {
       this.#answer({ result: 'refused' });
     } else if (search === this.#found?.search) {
       // The server has not heard of it: one of us was away, or this has crossed with it.
       this.#answer(this.#found.result);
-    } else if (standpoint === undefined || order === undefined || quiche === undefined) {
+    } else if (standpoint === undefined || planned === undefined || quiche === undefined) {
       this.#answer({ result: 'failed' });
     } else if (!this.#isSeekingIn(search) && !this.#searches.take('', runtime.now())) {
       this.#answer({ result: 'failed' });
-    } else if (!this.#hasTurn(order.planned)) {
+    } else if (!this.#hasTurn(planned)) {
       this.#answer({ result: 'failed' });
-    } else this.#take(meeting, standpoint, search, order);
+    } else this.#take(meeting, standpoint, search, { planned, vouched });
   }
 
   #answer(result: PunchResult): void {
@@ -230,7 +227,7 @@ export class DirectSearch implements LinkListener {
   }
 
   /** The server sees to it that one link at a time sends much. But it is ours to make sure of it. */
-  #hasTurn({ strategies }: PunchStep): boolean {
+  #hasTurn({ strategies }: Order['planned']): boolean {
     const { connection } = this.#options;
     if (strategies.includes('birthday')) return connection.takeTurn(this);
     connection.giveTurn(this);
@@ -238,7 +235,7 @@ export class DirectSearch implements LinkListener {
   }
 
   /** Takes the step. */
-  #take(meeting: Meeting, standpoint: Standpoint, search: number, { planned, vouched }: PunchOrder): void {
+  #take(meeting: Meeting, standpoint: Standpoint, search: number, { planned, vouched }: Order): void {
     const { runtime } = this.#options.connection;
     if (!this.#isSeekingIn(search)) {
       if (search !== this.#search && this.#search > 0) this.#searchBegan = runtime.now();
@@ -247,7 +244,7 @@ export class DirectSearch implements LinkListener {
       this.#seeking = this.#open(meeting, standpoint);
     }
     this.#resting = false;
-    this.#again.cancel();
+    this.#next.cancel();
     const step = this.#step;
     const arm = () => {
       this.#seeking?.arm(planned, vouched);
@@ -316,8 +313,8 @@ export class DirectSearch implements LinkListener {
     this.#found = { search: this.#search, result };
     this.#seeking = undefined;
     this.#resting = true;
-    this.#again.reset();
-    this.#again.cancel();
+    this.#next.hope();
+    this.#next.cancel();
     this.#bytes.start();
   }
 
@@ -338,12 +335,11 @@ export class DirectSearch implements LinkListener {
 
   /** To ask during a search would end it, and begin another one after a pause. */
   #askUnlessUnderWay(): void {
-    if (this.#resting) this.#ask();
+    if (this.#resting) this.#next.now();
   }
 
   /** The server decides when. */
   #ask(): void {
-    this.#again.cancel();
     const { connection } = this.#options;
     if (connection.online) connection.signaling.punchAgain(this.#id, this.#search);
   }

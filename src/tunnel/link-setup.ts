@@ -229,9 +229,9 @@ async function establishNew(
       events.onClose(error);
     },
     onRelayLost: () => {
-      // The peer may have died with its relay, or what the server's bytes come by.
+      // The peer may have died with its relay; or the way to the server, and nobody has noticed.
       search.check();
-      connection.relay.check();
+      connection.check();
       events.onRelayLost();
     },
     onClosing: () => search.close(),

@@ -3,15 +3,18 @@ import type { PunchStep } from '../punch/strategy.ts';
 import type { FromServer } from '../signaling/messages.ts';
 
 /** What the server wants tried, and where it has seen the peer. */
-export interface PunchOrder {
+export interface Order {
   readonly planned: PunchStep;
   readonly vouched: readonly string[];
 }
 
-/** A newer server may know strategies that we do not. Undefined where nothing is left. */
-export function orderOf({ plan, vouched = [] }: FromServer<'p2p_step'>): PunchOrder | undefined {
-  const { strategies, hard, tries } = plan;
+/** The part of a server's plan that we know: a newer server may know more strategies. Undefined where nothing is left. */
+export function knownPart({
+  strategies,
+  hard,
+  tries,
+}: FromServer<'p2p_step'>['plan']): PunchStep | undefined {
   const isKnown = (word: string): word is Strategy => STRATEGIES.some((one) => one === word);
   const [first, ...more] = strategies.filter(isKnown);
-  return first && { planned: { strategies: [first, ...more], tries, ...(hard && { hard }) }, vouched };
+  return first && { strategies: [first, ...more], tries, ...(hard && { hard }) };
 }
