@@ -7,12 +7,13 @@ import type { Prediction } from '../punch/round.ts';
 import type { PunchResult } from '../signaling/client.ts';
 import type { FromServer } from '../signaling/messages.ts';
 import type { SealedMessage } from '../signaling/peer-message.ts';
-import type { Connection, LinkListener } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { DirectBytes } from './direct-bytes.ts';
 import { DirectPath } from './direct-path.ts';
 import type { EarlyListener } from './early-listener.ts';
 import { knownPart, type Order } from './known-step.ts';
 import type { LinkCarrier } from './link-carrier.ts';
+import type { LinkListener } from './link-listener.ts';
 import type { Meeting } from './meeting.ts';
 import { isPassing, NextSearch } from './next-search.ts';
 import { PeerTalk } from './peer-talk.ts';
@@ -184,7 +185,8 @@ export class DirectSearch implements LinkListener {
       if (role === 'subscriber' && connection.online) connection.signaling.closeLink(this.#id);
     }
     connection.giveTurn(this);
-    this.#seeking?.close();
+    // At the other end it may be up already, and the link goes on.
+    this.#seeking?.drop();
     this.#seeking = undefined;
     this.#search = 0;
     this.#step = 0;

@@ -164,10 +164,17 @@ export class Subscriber extends BaseTunnel implements Tenant {
       // And the relay may have been lost already.
       else this.#seek();
     } catch (thrown) {
-      if (this.#attempt !== attempt) return;
-      this.#attempt = undefined;
+      if (built !== undefined) this.#forsake(built);
+      else if (this.#attempt !== attempt) return;
+      else this.#attempt = undefined;
       if (!this.over) this.#failed(asUnderpassError(thrown));
     }
+  }
+
+  /** It is up, and of no use: what it needs here, such as the disk, has failed. */
+  #forsake(established: EstablishedLink): void {
+    if (this.#established === established) this.#established = undefined;
+    established.link.close();
   }
 
   async #welcome(established: EstablishedLink, offered: readonly OfferedPort[]): Promise<void> {
@@ -177,7 +184,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#established = established;
     this.#announced = false;
     this.#linkedAt = this.#connection.runtime.now();
-    // The publisher has forgotten it, and what was on it.
+    // The publisher has forgotten it, and what was on it; and may count its ports in another way now.
+    this.#ports?.hold();
     before?.close();
     const memory = await this.#connection.store.rememberPeer(this.#connection.server, target, identity);
     if (memory.changed) {
@@ -244,7 +252,9 @@ export class Subscriber extends BaseTunnel implements Tenant {
   /** A local UDP port. What comes while there is no link is lost, as datagrams are. */
   #udpPort(number: number, idle: number): UdpPort {
     const { runtime } = this.#connection;
-    const onDatagram = (flow: number, payload: Buffer) => this.#link?.sendDatagram(number, flow, payload);
+    const onDatagram = (flow: number, payload: Buffer) => {
+      if (this.#announced) this.#link?.sendDatagram(number, flow, payload);
+    };
     const listener = new UdpListener({ runtime, idle, onDatagram });
     this.#udp.set(number, listener);
     return {
