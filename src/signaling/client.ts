@@ -156,6 +156,16 @@ export class SignalingClient {
     return response.session_id;
   }
 
+  /** The connection is doubted: it is built again unless the server answers within 5 s. */
+  check(): void {
+    this.#input((now) => this.#session.check(now));
+  }
+
+  /** While it is on, the connection is built again after 5 s at most, unless the server is full. */
+  hurry(on: boolean): void {
+    this.#input((now) => this.#session.hurry(on, now));
+  }
+
   /** Ends the session. Requests in flight reject with `server_lost`. Nothing is heard after this. */
   close(): void {
     this.#session.stop();

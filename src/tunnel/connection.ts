@@ -71,11 +71,11 @@ export class Connection {
   readonly #stun: readonly StunAddress[];
   readonly #nat: NatWatch;
   readonly #tenants = new Set<Tenant>();
-  /** Those whose connections wait for a path. */
-  readonly #waiting = new Set<Tenant>();
   /** By link id. */
   readonly #links = new Map<string, LinkListener>();
   #turn: LinkListener | undefined;
+  /** Who waits for the connection to come back. */
+  readonly #hurried = new Set<object>();
   #identity: Identity | undefined;
   #quiche: Quiche | undefined;
   /** Made ahead: the first one takes as long as several round trips. */
@@ -202,10 +202,17 @@ export class Connection {
     if (this.#turn === listener) this.#turn = undefined;
   }
 
-  /** Whether connections of this tunnel's wait for a path: a server that is away is asked for more often then. */
-  hurry(tenant: Tenant, isWaiting: boolean): void {
-    if (isWaiting) this.#waiting.add(tenant);
-    else this.#waiting.delete(tenant);
+  /** The path to the server is doubted: whatever of it does not answer within 5 s is given up, and built again. */
+  check(): void {
+    this.#signaling?.check();
+    this.relay.check();
+  }
+
+  /** While anybody is in a hurry, the connection is tried again after 5 s at most. @param who says so, and takes it back */
+  hurry(who: object, on: boolean): void {
+    if (on) this.#hurried.add(who);
+    else this.#hurried.delete(who);
+    this.#signaling?.hurry(this.#hurried.size > 0);
   }
 
   /** Resolves when the router has its port back, too. */
