@@ -100,7 +100,7 @@ export class LinkChannels {
     const known = this.#channels.get(header.channel);
     const code = this.#ended.codeOf(header.channel);
     if (this.#over) stream.reset();
-    else if (known !== undefined) this.#resume(known, from, stream);
+    else if (known !== undefined) this.#resume(known, from, header, stream);
     else if (code !== undefined) refuseLane(stream, code);
     else this.#accept(from, header, stream);
   }
@@ -110,13 +110,14 @@ export class LinkChannels {
   };
 
   /** The opener decides which carrier is the better one, unless ours has died, too. */
-  #resume(entry: Entry, from: LinkCarrier, stream: ByteStream): void {
+  #resume(entry: Entry, from: LinkCarrier, { kind }: ChannelHeader, stream: ByteStream): void {
     if (entry.channel.hasLane(from)) {
       stream.reset();
       return;
     }
     entry.orphaned?.cancel();
-    entry.channel.addLane(from, stream, 'resumed');
+    // It can be the first one, which was held up on its way while a later one got through.
+    entry.channel.addLane(from, stream, kind);
     entry.channel.prefer(from);
   }
 

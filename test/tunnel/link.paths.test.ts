@@ -1,11 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { UnderpassError } from '../../src/errors.ts';
-import { encodeChannelHeader } from '../../src/tunnel/channel-frame.ts';
+import {
+  ChannelFrame,
+  encodeAck,
+  encodeChannelHeader,
+  encodeDataHeader,
+  encodeOffset,
+} from '../../src/tunnel/channel-frame.ts';
 import { Link, type LinkOptions, type LinkPath } from '../../src/tunnel/link.ts';
 import type { DirectOrigin } from '../../src/tunnel/link-carrier.ts';
 import type { AcceptChannel } from '../../src/tunnel/link-channels.ts';
 import { thrownBy } from '../support/errors.ts';
-import { FakeCarrier } from '../support/fake-carrier.ts';
+import { FakeCarrier, type FakeStream } from '../support/fake-carrier.ts';
 import { Application } from '../support/link-pair.ts';
 import { VirtualRuntime } from '../support/virtual-runtime.ts';
 
@@ -266,6 +272,25 @@ describe('a channel', () => {
       await turn();
     }
     expect([channel.over.length, carrier.streams.length]).toEqual([1, 5]);
+  });
+
+  it('may come by its first stream when a later one has got through before', () => {
+    const accepted: Application[] = [];
+    const onChannel: AcceptChannel = (_, accept) => {
+      const application = new Application();
+      accepted.push(application);
+      application.channel = accept(application);
+    };
+    const { relay, direct } = linked({ onChannel });
+    const lanes = [relay(), direct()].map((carrier) => carrier.accept());
+    const [resumed, first] = lanes;
+    const hear = (lane: FakeStream | undefined, kind: 'new' | 'resumed', ...frames: Buffer[]) => {
+      lane?.handler?.onData(Buffer.concat([encodeChannelHeader({ kind, port: 0, channel: 0n }), ...frames]));
+    };
+    const hello = [encodeDataHeader(5), Buffer.from('hello')];
+    hear(resumed, 'resumed', encodeAck(0, 65_536), encodeOffset(ChannelFrame.seek, 0), ...hello);
+    hear(first, 'new', ...hello, encodeDataHeader(6), Buffer.from(' world'));
+    expect(accepted.map(({ text, over }) => [text, over])).toEqual([['hello world', []]]);
   });
 
   it('stays where it is when the next carrier has no room for it', async () => {
