@@ -2,7 +2,7 @@ import { asUnderpassError, isErrorCode, UnderpassError } from '../errors.ts';
 import type { Instant, Machine } from '../machine.ts';
 import type { NatVerdict } from '../nat/behaviour.ts';
 import type { SourceClaim } from '../nat/source-proofs.ts';
-import { Backoff } from './backoff.ts';
+import { Backoff, HURRIED_DELAY } from './backoff.ts';
 import type { ClientOutput, Notice, Unsent } from './client-output.ts';
 import { CLOSE, closeError } from './close.ts';
 import { earliest } from './deadlines.ts';
@@ -23,10 +23,14 @@ import { type Request, Requests, serverError, timeoutError } from './requests.ts
 const HANDSHAKE_TIMEOUT = 10_000;
 const PING_INTERVAL = 30_000;
 const PONG_TIMEOUT = 10_000;
+/** How long the answer to a `check` may take. */
+const CHECK_TIMEOUT = 5_000;
+/** A verdict that comes so much later than it was due: the process was asleep, and what has arrived is yet to be read. */
+const LATE = 500;
+/** How long it is put off then, once. */
+const SECOND_LOOK = 2_000;
 /** Connections that lasted this long were good ones: the next attempts are quick again. */
 const STABLE_TIME = 10_000;
-/** Between two attempts while somebody's connections wait for the server. */
-const HURRIED_DELAY = 5000;
 /** Messages without an answer that wait for the connection to come back. */
 const MAX_OUTBOX = 256;
 
@@ -54,6 +58,9 @@ export class ClientSession implements Machine<ClientOutput> {
   /** What to do next in this state: give up, try again, ping. */
   #deadline: Instant | undefined;
   #pongDue: Instant | undefined;
+  #putOff = false;
+  /** The server has asked for this pause. */
+  #patient = false;
   #onlineSince: Instant = 0;
   #session: string | undefined;
   /** What the server's greeting said. */
@@ -61,9 +68,6 @@ export class ClientSession implements Machine<ClientOutput> {
   /** What the server said is wrong, just before it closes. */
   #parting: UnderpassError | undefined;
   #lastRequest = 0;
-  #hurried = false;
-  /** The server has asked for the pause. */
-  #patient = false;
 
   constructor(options: ClientSessionOptions) {
     this.#options = options;
@@ -112,14 +116,6 @@ export class ClientSession implements Machine<ClientOutput> {
     }
   }
 
-  /** Whether connections wait for the server: it is asked for at least every 5 s then, unless it wants to be left alone. */
-  hurry(isWaiting: boolean, now: Instant): void {
-    const isNew = isWaiting && !this.#hurried;
-    this.#hurried = isWaiting;
-    if (!isNew || this.#state !== 'pausing' || this.#deadline === undefined || this.#patient) return;
-    this.#deadline = Math.min(this.#deadline, now + this.#backoff.spread(HURRIED_DELAY));
-  }
-
   /** Sends a request and returns its id; `response` or `failed` follows, once. Offline it fails with `server_lost`. */
   request(unsent: Unsent, now: Instant): string {
     const request_id = `r${++this.#lastRequest}`;
@@ -150,6 +146,21 @@ export class ClientSession implements Machine<ClientOutput> {
     if (this.online) this.#send({ type: 'nat', nat, lan, seen: claim && seenOf(claim) });
   }
 
+  /** The connection is doubted: it is built again unless the server answers within 5 s. */
+  check(now: Instant): void {
+    if (this.online) {
+      if (this.#pongDue === undefined) this.#ping(now);
+      this.#pongDue = earliest(this.#pongDue, now + CHECK_TIMEOUT);
+    } else if (this.#connected) this.#deadline = earliest(this.#deadline, now + CHECK_TIMEOUT);
+  }
+
+  /** While it is on, pauses between attempts last 5 s at most, unless the server asks for longer ones. */
+  hurry(on: boolean, now: Instant): void {
+    this.#backoff.hurried = on;
+    if (on && this.#state === 'pausing' && !this.#patient)
+      this.#deadline = earliest(this.#deadline, now + HURRIED_DELAY);
+  }
+
   pollOutput(): ClientOutput | undefined {
     return this.#outputs.shift();
   }
@@ -163,13 +174,19 @@ export class ClientSession implements Machine<ClientOutput> {
       this.#abandon(late);
       this.#fail(late, timeoutError(late));
     }
-    if (this.#pongDue !== undefined && now >= this.#pongDue) {
-      this.#lose(new UnderpassError('heartbeat_timeout'), now);
-    }
+    if (this.#isPongMissing(now)) this.#lose(new UnderpassError('heartbeat_timeout'), now);
     if (this.#deadline === undefined || now < this.#deadline) return;
     if (this.#state === 'pausing') this.#connect();
     else if (this.#state === 'online') this.#ping(now);
     else this.#lose(new UnderpassError('heartbeat_timeout'), now);
+  }
+
+  #isPongMissing(now: Instant): boolean {
+    if (this.#pongDue === undefined || now < this.#pongDue) return false;
+    if (this.#putOff || now - this.#pongDue < LATE) return true;
+    this.#putOff = true;
+    this.#pongDue = now + SECOND_LOOK;
+    return false;
   }
 
   /** Whether there is a WebSocket to hear from. */
@@ -223,6 +240,7 @@ export class ClientSession implements Machine<ClientOutput> {
     switch (message.type) {
       case 'pong':
         this.#pongDue = undefined;
+        this.#putOff = false;
         break;
       case 'p2p_offer':
         this.#outputs.push({ type: 'offer', offer: message });
@@ -289,7 +307,7 @@ export class ClientSession implements Machine<ClientOutput> {
     }
     this.#state = 'pausing';
     this.#patient = error.code === 'rate_limited' || error.code === 'server_full';
-    const retry_in_ms = this.#backoff.next(this.#patient, this.#hurried ? HURRIED_DELAY : undefined);
+    const retry_in_ms = this.#backoff.next(this.#patient);
     this.#deadline = now + retry_in_ms;
     this.#outputs.push({ type: 'offline', error, retry_in_ms });
   }
@@ -300,6 +318,7 @@ export class ClientSession implements Machine<ClientOutput> {
     this.#state = 'pausing';
     this.#deadline = undefined;
     this.#pongDue = undefined;
+    this.#putOff = false;
     for (const request of this.#requests.takeAll()) {
       this.#abandon(request);
       this.#fail(request, error.retry ? new UnderpassError('server_lost', {}, { cause: error }) : error);

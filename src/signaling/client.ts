@@ -71,12 +71,6 @@ export class SignalingClient {
     this.#driver.pump();
   }
 
-  /** Whether connections wait for the server: a lost one is asked for at least every 5 s then. */
-  hurry(isWaiting: boolean): void {
-    this.#session.hurry(isWaiting, this.#options.runtime.now());
-    this.#driver.pump();
-  }
-
   /** Publishes a name; `nat`, `lan` and `claim` as for `reportNat`, where they are known already. Rejects with `name_in_use`, `too_many_tunnels`, `server_lost` … */
   async register(
     name: string,
@@ -160,6 +154,16 @@ export class SignalingClient {
   async openData(): Promise<string> {
     const response = (await this.#request({ type: 'open_data' })) as FromServer<'data_ready'>;
     return response.session_id;
+  }
+
+  /** The connection is doubted: it is built again unless the server answers within 5 s. */
+  check(): void {
+    this.#input((now) => this.#session.check(now));
+  }
+
+  /** While it is on, the connection is built again after 5 s at most, unless the server is full. */
+  hurry(on: boolean): void {
+    this.#input((now) => this.#session.hurry(on, now));
   }
 
   /** Ends the session. Requests in flight reject with `server_lost`. Nothing is heard after this. */

@@ -63,7 +63,7 @@ export const defaultLimits: ServerLimits = {
   links_per_publisher: 64,
   links: 2048,
   buffered_bytes_per_publisher: 64 * 1024 * 1024,
-  buffered_bytes: 1024 * 1024 * 1024,
+  buffered_bytes: 1280 * 1024 * 1024,
   connections_per_ip_per_minute: 600,
   failed_auth_per_ip_per_minute: 20,
 };

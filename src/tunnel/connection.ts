@@ -18,9 +18,9 @@ import { RelayClient } from '../relay/client.ts';
 import { SignalingClient, type ToldLimits } from '../signaling/client.ts';
 import { defaultLimits } from '../signaling/limits.ts';
 import type { FromServer, StunGreeting } from '../signaling/messages.ts';
-import type { SealedMessage } from '../signaling/peer-message.ts';
 import { VERSION } from '../version.ts';
 import type { ClientOptions } from './api.ts';
+import type { LinkListener } from './link-listener.ts';
 import { NatWatch } from './nat-watch.ts';
 import type { Standpoint } from './standpoint.ts';
 import type { Store } from './store.ts';
@@ -42,17 +42,6 @@ export interface Tenant {
   onReplaced(): void;
   /** Another network, or more is known of it. */
   onNat(report: NatReport): void;
-}
-
-/** A link that looks for a direct path, as the connection it was made through sees it. */
-export interface LinkListener {
-  onPeerMessage(message: SealedMessage): void;
-  onPunchStep(step: FromServer<'p2p_step'>): void;
-  onPunchGo(step: number): void;
-  onPunchRelay(search: number, reason: string): void;
-  onStandpoint(standpoint: Standpoint): void;
-  /** The connection was built again, and the server knows the link yet. */
-  onOnline(): void;
 }
 
 const DATA_CONNECT_TIMEOUT = 10_000;
@@ -180,8 +169,8 @@ export class Connection {
   }
 
   remove(tenant: Tenant): void {
-    this.#tenants.delete(tenant);
     this.hurry(tenant, false);
+    this.#tenants.delete(tenant);
   }
 
   /** From now on `listener` hears what concerns the link with this id. */
@@ -203,8 +192,16 @@ export class Connection {
     if (this.#turn === listener) this.#turn = undefined;
   }
 
-  /** Whether connections of this tunnel's wait for a path: a server that is away is asked for more often then. */
+  /** The path to the server is doubted: whatever of it does not answer within 5 s is given up, and built again. */
+  check(): void {
+    this.#signaling?.check();
+    this.relay.check();
+  }
+
+  /** Whether connections of this tunnel's wait for a path: a server that is away is tried after 5 s at most then. */
   hurry(tenant: Tenant, isWaiting: boolean): void {
+    // What leads to it may have died with the path, and nobody has noticed.
+    if (isWaiting && !this.#waiting.has(tenant)) this.check();
     if (isWaiting) this.#waiting.add(tenant);
     else this.#waiting.delete(tenant);
     this.#signaling?.hurry(this.#waiting.size > 0);

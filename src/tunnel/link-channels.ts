@@ -2,7 +2,7 @@ import type { ByteStream } from '../carrier.ts';
 import { UnderpassError } from '../errors.ts';
 import { Budget } from '../net/budget.ts';
 import type { Runtime, Timer } from '../net/runtime.ts';
-import { type ChannelHeader, ResetCode } from './channel-frame.ts';
+import { type ChannelHeader, type LaneKind, ResetCode } from './channel-frame.ts';
 import { readOpening, refuseLane } from './channel-opening.ts';
 import { ChannelStream, type ChannelUser } from './channel-stream.ts';
 import { EndedChannels } from './ended-channels.ts';
@@ -13,6 +13,9 @@ const LINK_BUDGET = 64 * 1024 * 1024;
 
 /** Streams of one channel that may be lost in a row although their carrier lives: a peer that resets them does not want it. */
 const MAX_LOST = 4;
+
+/** How long the opener may take at least to go on with a channel elsewhere, however short the grace is: milliseconds. */
+const MIN_ORPHANED = 5000;
 
 /** The peer has opened a channel: `accept` makes it. Has to be called at once; reset what comes of it if it is not wanted. */
 export type AcceptChannel = (header: ChannelHeader, accept: (user: ChannelUser) => ChannelStream) => void;
@@ -100,7 +103,7 @@ export class LinkChannels {
     const known = this.#channels.get(header.channel);
     const code = this.#ended.codeOf(header.channel);
     if (this.#over) stream.reset();
-    else if (known !== undefined) this.#resume(known, from, stream);
+    else if (known !== undefined) this.#resume(known, from, header.kind, stream);
     else if (code !== undefined) refuseLane(stream, code);
     else this.#accept(from, header, stream);
   }
@@ -109,15 +112,15 @@ export class LinkChannels {
     if (problem !== undefined) this.#options.onOffence?.(problem);
   };
 
-  /** The opener decides which carrier is the better one, unless ours has died, too. */
-  #resume(entry: Entry, from: LinkCarrier, stream: ByteStream): void {
+  /** The opener decides which carrier is the better one. Its first stream was that once, and may have been overtaken. */
+  #resume(entry: Entry, from: LinkCarrier, kind: LaneKind, stream: ByteStream): void {
     if (entry.channel.hasLane(from)) {
       stream.reset();
       return;
     }
     entry.orphaned?.cancel();
-    entry.channel.addLane(from, stream, 'resumed');
-    entry.channel.prefer(from);
+    entry.channel.addLane(from, stream, kind);
+    if (kind === 'resumed') entry.channel.prefer(from);
   }
 
   /** The stream of a new channel, or the first that has come through of one that was. */
@@ -160,7 +163,8 @@ export class LinkChannels {
     if (carrier.gone === undefined && carrier === this.#active) entry.lost += 1;
     if (entry.channel.sendingOn === undefined) {
       entry.orphaned?.cancel();
-      entry.orphaned = runtime.setTimer(grace, () => entry.channel.abandon(ResetCode.closed));
+      const time = Math.max(grace, MIN_ORPHANED);
+      entry.orphaned = runtime.setTimer(time, () => entry.channel.abandon(ResetCode.closed));
     }
     // A carrier that dies loses its streams first: what takes its place is known when all of them are gone.
     if (this.#mending) return;

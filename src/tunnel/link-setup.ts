@@ -229,8 +229,9 @@ async function establishNew(
       events.onClose(error);
     },
     onRelayLost: () => {
-      // The peer may have died with its relay.
+      // The peer may have died with its relay; or the way to the server, and nobody has noticed.
       search.check();
+      connection.check();
       events.onRelayLost();
     },
     onClosing: () => search.close(),

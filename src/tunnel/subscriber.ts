@@ -21,9 +21,6 @@ import { UdpListener } from './udp/udp-listener.ts';
 /** A link that lasted this long was a good one: the next attempts are quick again. Milliseconds. */
 const STABLE_TIME = 10_000;
 
-/** Between two attempts while connections wait, milliseconds. */
-const MAX_DELAY_IN_GRACE = 5000;
-
 /** Brings a friend's service to a local port: binds the port, and keeps a link to whoever publishes the name. */
 export class Subscriber extends BaseTunnel implements Tenant {
   readonly publishes = undefined;
@@ -167,10 +164,17 @@ export class Subscriber extends BaseTunnel implements Tenant {
       // And the relay may have been lost already.
       else this.#seek();
     } catch (thrown) {
-      if (this.#attempt !== attempt) return;
-      this.#attempt = undefined;
+      if (built !== undefined) this.#forsake(built);
+      else if (this.#attempt !== attempt) return;
+      else this.#attempt = undefined;
       if (!this.over) this.#failed(asUnderpassError(thrown));
     }
+  }
+
+  /** It is up, and of no use: what it needs here, such as the disk, has failed. */
+  #forsake(established: EstablishedLink): void {
+    if (this.#established === established) this.#established = undefined;
+    established.link.close();
   }
 
   async #welcome(established: EstablishedLink, offered: readonly OfferedPort[]): Promise<void> {
@@ -180,7 +184,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#established = established;
     this.#announced = false;
     this.#linkedAt = this.#connection.runtime.now();
-    // The publisher has forgotten it, and what was on it.
+    // The publisher has forgotten it, and what was on it; and may count its ports in another way now.
+    this.#ports?.hold();
     before?.close();
     const memory = await this.#connection.store.rememberPeer(this.#connection.server, target, identity);
     if (memory.changed) {
@@ -232,9 +237,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
     if (!this.#connection.online) return;
     this.complain(error);
     this.#retry?.cancel();
-    const isWaitedFor = this.#link?.path.kind === 'none';
-    const delay = this.#backoff.next(false, isWaitedFor ? MAX_DELAY_IN_GRACE : undefined);
-    this.#retry = this.#connection.runtime.setTimer(delay, () => this.#seek());
+    this.#backoff.hurried = this.#link?.path.kind === 'none';
+    this.#retry = this.#connection.runtime.setTimer(this.#backoff.next(false), () => this.#seek());
   }
 
   #announce(): void {
@@ -248,7 +252,9 @@ export class Subscriber extends BaseTunnel implements Tenant {
   /** A local UDP port. What comes while there is no link is lost, as datagrams are. */
   #udpPort(number: number, idle: number): UdpPort {
     const { runtime } = this.#connection;
-    const onDatagram = (flow: number, payload: Buffer) => this.#link?.sendDatagram(number, flow, payload);
+    const onDatagram = (flow: number, payload: Buffer) => {
+      if (this.#announced) this.#link?.sendDatagram(number, flow, payload);
+    };
     const listener = new UdpListener({ runtime, idle, onDatagram });
     this.#udp.set(number, listener);
     return {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Flag, FrameType, INITIAL_WINDOW } from '../../src/relay/frame.ts';
+import { Budget } from '../../src/net/budget.ts';
+import { Flag, FrameType, INITIAL_WINDOW, URGENT_WINDOW } from '../../src/relay/frame.ts';
 import { SEND_MARK, type YamuxSession } from '../../src/relay/session.ts';
 import { accepted, outputs, payload, sent, session } from '../support/lone-session.ts';
 import { frameBytes } from '../support/naive-frames.ts';
@@ -52,6 +53,96 @@ describe('scheduling', () => {
     sent(s);
     expect(outputs(s)).toEqual([{ type: 'drain', id: 1 }]);
     expect(s.isBlocked(1)).toBe(false);
+  });
+});
+
+describe('urgent streams', () => {
+  /** A client with bulk on stream 1 and an urgent stream 3. */
+  function mixed() {
+    const client = session({ role: 'client' });
+    for (let i = 0; i < 2; i++) client.open(0);
+    client.makeUrgent(3);
+    client.makeUrgent(3);
+    sent(client);
+    return client;
+  }
+
+  it('go first', () => {
+    const client = mixed();
+    client.write(1, Buffer.alloc(200_000));
+    expect(sent(client, 1)).toMatchObject([{ stream: 1 }]);
+    client.write(3, Buffer.from('now'));
+    expect(sent(client, 1)).toMatchObject([{ stream: 3, length: 3 }]);
+  });
+
+  it('let bulk have a frame after 64 KiB', () => {
+    const client = mixed();
+    client.receive(frameBytes(windowUpdate, ack, 3, 300_000), 0);
+    client.write(1, Buffer.alloc(200_000));
+    const order: number[] = [];
+    for (let i = 0; i < 10; i++) {
+      client.write(3, Buffer.alloc(16_384));
+      order.push(...sent(client, 1).map(({ stream }) => stream));
+    }
+    expect(order).toEqual([3, 3, 3, 3, 1, 3, 3, 3, 1, 3]);
+  });
+
+  it('have windows of 64 KiB both ways', () => {
+    const client = mixed();
+    client.write(3, Buffer.alloc(100_000));
+    expect(sent(client).reduce((sum, { length }) => sum + length, 0)).toBe(URGENT_WINDOW);
+    client.receive(frameBytes(data, ack, 3, URGENT_WINDOW, payload(URGENT_WINDOW)), 0);
+    expect(outputs(client).map(({ type }) => type)).toEqual(['data']);
+    client.consume(3, URGENT_WINDOW / 2, 10_000);
+    expect(sent(client)).toMatchObject([{ type: windowUpdate, stream: 3, length: URGENT_WINDOW / 2 }]);
+    client.receive(frameBytes(data, 0, 3, URGENT_WINDOW / 2 + 1, payload(URGENT_WINDOW / 2 + 1)), 0);
+    expect(outputs(client).at(-1)).toMatchObject({ reason: 'protocol' });
+  });
+
+  it('stop their writer sooner, and give back all that they took', () => {
+    const budget = new Budget(1 << 30);
+    const client = session({ role: 'client', budget });
+    client.open(0);
+    client.makeUrgent(1);
+    expect(budget.used).toBe(URGENT_WINDOW);
+    client.write(1, Buffer.alloc(16 * 1024));
+    expect(client.isBlocked(1)).toBe(true);
+    sent(client);
+    expect(outputs(client)).toEqual([{ type: 'drain', id: 1 }]);
+    client.close();
+    expect(budget.used).toBe(0);
+  });
+});
+
+describe('liveness', () => {
+  const opening = frameBytes(windowUpdate, syn, 1, 0);
+
+  it('is asked for every 5 s while a stream is open, where that is wished', () => {
+    const s = session({ busyInterval: 5000 });
+    s.handleTimeout(0);
+    s.receive(frameBytes(ping, ack, 0, sent(s)[0]?.length ?? 0), 10);
+    expect(s.pollTimeout()).toBe(30_000);
+    s.receive(opening, 1000);
+    expect(s.pollTimeout()).toBe(5000);
+    s.reset(1);
+    expect(s.pollTimeout()).toBe(30_000);
+    s.use(2000);
+    expect(s.pollTimeout()).toBe(5000);
+  });
+
+  it('is asked for at once by a check, which ends the session after 5 s', () => {
+    const s = accepted();
+    s.handleTimeout(0);
+    s.receive(frameBytes(ping, ack, 0, sent(s)[0]?.length ?? 0), 10);
+    s.check(1000);
+    s.check(2000);
+    expect(sent(s)).toMatchObject([{ type: ping, flags: syn }]);
+    s.handleTimeout(5999);
+    expect(s.closed).toBe(false);
+    s.handleTimeout(6000);
+    expect(outputs(s).at(-1)).toMatchObject({ type: 'closed', reason: 'timeout' });
+    s.check(7000);
+    expect(sent(s)).toEqual([]);
   });
 });
 

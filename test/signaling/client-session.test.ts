@@ -126,41 +126,9 @@ describe('attempts', () => {
     expect(outputs().at(-1)).toMatchObject({ type: 'offline', retry_in_ms: 250 });
   });
 
-  it('are never more than 5 s away while connections wait for them, unless the server is full', () => {
-    session.start();
-    const fail = (code: 'server_lost' | 'server_full', now: number) => {
-      session.failed(new UnderpassError(code), now);
-      outputs();
-      return (session.pollTimeout() ?? Number.NaN) - now;
-    };
-    let now = 0;
-    const again = (pause: number) => {
-      now += pause;
-      session.handleTimeout(now);
-    };
-    for (let i = 0; i < 6; i++) again(fail('server_lost', now));
-    expect(fail('server_lost', now)).toBe(15_000);
-    // In the middle of a pause.
-    session.hurry(true, now + 3000);
-    expect(session.pollTimeout()).toBe(now + 8000);
-    session.hurry(true, now + 4000);
-    expect(session.pollTimeout()).toBe(now + 8000);
-    again(8000);
-    again(fail('server_lost', now));
-    expect(fail('server_full', now)).toBe(15_000);
-    session.hurry(false, now);
-    session.hurry(true, now);
-    again(15_000);
-    session.hurry(false, now);
-    expect(fail('server_lost', now)).toBe(15_000);
-  });
-
   it('are spread out by up to a half, and rare when the server is full', () => {
     const backoff = new Backoff(() => 0.999999);
     expect([backoff.next(false), backoff.next(false), backoff.next(true)]).toEqual([125, 250, 7500]);
-    expect([backoff.next(false, 5000), backoff.next(true, 5000), backoff.spread(100)]).toEqual([
-      2500, 7500, 50,
-    ]);
   });
 });
 
@@ -176,6 +144,95 @@ describe('the heartbeat', () => {
     expect(session.online).toBe(true);
     session.handleTimeout(70_000);
     expect(outputs().at(-1)).toMatchObject({ type: 'offline', error: { code: 'heartbeat_timeout' } });
+  });
+});
+
+describe('a heartbeat that looks late', () => {
+  it('looks twice, once: what has arrived may be unread', () => {
+    goOnline();
+    session.handleTimeout(30_000);
+    session.handleTimeout(60_000);
+    expect([session.online, session.pollTimeout()]).toEqual([true, 62_000]);
+    hear({ type: 'pong', timestamp: 30_000 }, 60_001);
+    session.handleTimeout(60_001);
+    session.handleTimeout(90_000);
+    session.handleTimeout(120_000);
+    expect(session.online).toBe(true);
+    session.handleTimeout(122_000);
+    expect(session.online).toBe(false);
+  });
+});
+
+describe('a check', () => {
+  it('pings at once, and gives the server 5 s', () => {
+    goOnline();
+    session.check(1000);
+    session.check(3000);
+    expect(sent()).toEqual([{ type: 'ping', timestamp: 1000 }]);
+    session.handleTimeout(5999);
+    expect(session.online).toBe(true);
+    session.handleTimeout(6000);
+    expect(outputs().at(-1)).toMatchObject({ type: 'offline', error: { code: 'heartbeat_timeout' } });
+  });
+
+  it('changes nothing when the server answers, or when there is no connection', () => {
+    goOnline();
+    session.check(1000);
+    hear({ type: 'pong', timestamp: 1000 }, 1010);
+    expect(session.pollTimeout()).toBe(31_000);
+    session.stop();
+    outputs();
+    session.check(2000);
+    expect([outputs(), session.pollTimeout()]).toEqual([[], undefined]);
+  });
+
+  it('makes a ping that is under way more urgent, not less, and a handshake too', () => {
+    session.start();
+    session.opened(0);
+    session.check(1000);
+    expect(session.pollTimeout()).toBe(6000);
+    hear(hello, 2000);
+    hear(authOk, 2000);
+    session.handleTimeout(32_000);
+    session.check(40_000);
+    expect(session.pollTimeout()).toBe(42_000);
+  });
+});
+
+describe('hurry', () => {
+  const unreachable = new UnderpassError('server_unreachable', { host: 'x', problem: 'y' });
+
+  /** The pauses before so many attempts. */
+  function pauses(attempts: number): number[] {
+    return Array.from({ length: attempts }, () => {
+      session.failed(unreachable, 0);
+      const offline = outputs().at(-1);
+      session.handleTimeout(session.pollTimeout() ?? Number.NaN);
+      return offline?.type === 'offline' ? offline.retry_in_ms : Number.NaN;
+    });
+  }
+
+  it('keeps pauses at 5 s or less, for as long as it lasts', () => {
+    session.start();
+    session.hurry(true, 0);
+    expect(pauses(8)).toEqual([250, 500, 1000, 2000, 4000, 5000, 5000, 5000]);
+    session.hurry(false, 0);
+    expect(pauses(1)).toEqual([15_000]);
+  });
+
+  it('shortens a pause that has begun, unless the server asked for it', () => {
+    session.start();
+    pauses(7);
+    session.failed(unreachable, 0);
+    expect(session.pollTimeout()).toBe(15_000);
+    session.hurry(true, 1000);
+    expect(session.pollTimeout()).toBe(6000);
+    session.hurry(true, 5000);
+    expect(session.pollTimeout()).toBe(6000);
+    session.handleTimeout(6000);
+    session.failed(new UnderpassError('server_full'), 6000);
+    session.hurry(true, 6000);
+    expect(session.pollTimeout()).toBe(21_000);
   });
 });
 

@@ -138,8 +138,8 @@ export async function rawLink(server: string, name: string) {
   publisher.send({ type: 'p2p_answer', link, answer: 'AAAA', mac });
   await subscriber.said('p2p_answer');
   const [near, far] = [await subscriber.openData(), await publisher.openData()];
-  // The header that opens a stream, and the preface in a data frame.
-  for (const data of [near, far]) await data.bytes(12 + 12 + 17);
+  // For each lane the header that opens its stream, and the preface in a data frame.
+  for (const data of [near, far]) await data.bytes(2 * (12 + 12 + 17));
   return { publisher, subscriber, near, far };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UnderpassError } from '../../src/errors.ts';
-import { encodeChannelHeader } from '../../src/tunnel/channel-frame.ts';
+import { encodeChannelHeader, encodeDataHeader } from '../../src/tunnel/channel-frame.ts';
 import { Link, type LinkOptions, type LinkPath } from '../../src/tunnel/link.ts';
 import type { DirectOrigin } from '../../src/tunnel/link-carrier.ts';
 import type { AcceptChannel } from '../../src/tunnel/link-channels.ts';
@@ -255,6 +255,17 @@ describe('a carrier that is lost', () => {
   });
 });
 
+/** Takes every channel. */
+function acceptance() {
+  const accepted: Application[] = [];
+  const onChannel: AcceptChannel = (_header, accept) => {
+    const application = new Application();
+    application.channel = accept(application);
+    accepted.push(application);
+  };
+  return { accepted, onChannel };
+}
+
 describe('a channel', () => {
   it('whose streams are reset again and again is given up', async () => {
     const { relay, open } = linked();
@@ -266,6 +277,36 @@ describe('a channel', () => {
       await turn();
     }
     expect([channel.over.length, carrier.streams.length]).toEqual([1, 5]);
+  });
+
+  it('may be overtaken by its own second stream, and stays on that', () => {
+    const { accepted, onChannel } = acceptance();
+    const { relay, direct } = linked({ onChannel });
+    const [slow, quick] = [relay(), direct()];
+    const second = quick.accept();
+    second.handler?.onData(encodeChannelHeader({ kind: 'resumed', port: 0, channel: 0n }));
+    const first = slow.accept();
+    first.handler?.onData(encodeChannelHeader({ kind: 'new', port: 0, channel: 0n }));
+    first.handler?.onData(Buffer.concat([encodeDataHeader(5), Buffer.from('hello')]));
+    expect([accepted.length, accepted[0]?.text, accepted[0]?.over]).toEqual([1, 'hello', []]);
+    const before = second.written.length;
+    accepted[0]?.channel?.write(Buffer.from('hello, too'));
+    expect(second.written.length).toBeGreaterThan(before);
+  });
+
+  it('is waited for while there is a path, though nothing waits where there is none', async () => {
+    const { accepted, onChannel } = acceptance();
+    const { link, runtime, relay, direct } = linked({ grace: 0, onChannel });
+    relay();
+    const straight = direct();
+    const lane = { kind: 'new', port: 0, channel: 0n } as const;
+    straight.accept().handler?.onData(encodeChannelHeader(lane));
+    straight.end(LOST);
+    await turn();
+    runtime.advance(4000);
+    expect([accepted[0]?.over, link.channelCount]).toEqual([[], 1]);
+    runtime.advance(1000);
+    expect([accepted[0]?.over.length, link.channelCount]).toEqual([1, 0]);
   });
 
   it('stays where it is when the next carrier has no room for it', async () => {

@@ -47,8 +47,8 @@ const DEFAULT_LISTEN = '0.0.0.0:4040';
 const SMALLEST: Partial<Record<keyof ServerLimits, number>> = {
   message_bytes: 16 * 1024,
   frame_bytes: 256 * 1024,
-  buffered_bytes_per_publisher: 512 * 1024,
-  buffered_bytes: 512 * 1024,
+  buffered_bytes_per_publisher: 640 * 1024,
+  buffered_bytes: 640 * 1024,
 };
 
 /** Slower, the relay would stay shut for longer than a heartbeat waits for a sign of life. */

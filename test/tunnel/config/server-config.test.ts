@@ -30,7 +30,7 @@ auth: { tokens: [t1, t2] }
 p2p: { direct_enabled: false, remember_outcomes: false }
 stun: { enabled: true, addresses: [10.0.0.4, "::"], public_addresses: [192.0.2.1, "2001:db8::1"], ports: [0, 3478] }
 metrics: { listen: 127.0.0.1:9090 }
-limits: { sessions: 1, bytes_per_second_per_tunnel: 0, buffered_bytes_per_publisher: 600000 }
+limits: { sessions: 1, bytes_per_second_per_tunnel: 0, buffered_bytes_per_publisher: 700000 }
 logging: { level: debug, format: json }
 trusted_proxies: [127.0.0.1, 10.0.0.0/8, "fd00::/8"]
 `,
@@ -48,7 +48,7 @@ trusted_proxies: [127.0.0.1, 10.0.0.0/8, "fd00::/8"]
       required: true,
     },
     metrics: { host: '127.0.0.1', port: 9090 },
-    limits: { ...defaultLimits, sessions: 1, buffered_bytes_per_publisher: 600000 },
+    limits: { ...defaultLimits, sessions: 1, buffered_bytes_per_publisher: 700000 },
     logging: { level: 'debug', format: 'json' },
     trustedProxies: ['127.0.0.1', '10.0.0.0/8', 'fd00::/8'],
   });
