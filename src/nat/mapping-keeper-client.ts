@@ -25,6 +25,8 @@ export interface KeepMappingOptions {
 export interface KeptMapping {
   /** Asks the server to vouch for our address. It must be the one that gave us this. */
   vouch(voucher: Buffer): void;
+  /** Something speaks for another mapping: asks now. */
+  doubt(): void;
   stop(): void;
 }
 
@@ -57,6 +59,10 @@ export function keepMapping(options: KeepMappingOptions): KeptMapping {
   return {
     vouch(voucher) {
       keeper.vouch(voucher, runtime.now());
+      driver.pump();
+    },
+    doubt() {
+      keeper.doubt(runtime.now());
       driver.pump();
     },
     stop() {

@@ -59,6 +59,11 @@ export class MappingKeeper implements Machine<MappingKeeperOutput> {
     this.#nextAt = now + this.#pause();
   }
 
+  /** Something speaks for another mapping: the server is asked at once. */
+  doubt(now: Instant): void {
+    if (this.#nextAt !== undefined) this.#nextAt = now;
+  }
+
   /** Asks the server to vouch for our address. */
   vouch(voucher: Buffer, now: Instant): void {
     const attributes = vouchingAttributes(voucher);

@@ -62,6 +62,13 @@ export class NetworkMonitor {
     this.#look();
   }
 
+  /** Something speaks for another network: looks at once. */
+  doubt(): void {
+    if (this.#state !== 'running' || this.#busy || this.#change !== undefined) return;
+    this.#timer?.cancel();
+    this.#look();
+  }
+
   /** Nothing is reported after this; for good. */
   stop(): void {
     this.#state = 'stopped';

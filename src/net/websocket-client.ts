@@ -4,6 +4,8 @@ import * as tls from 'node:tls';
 import { WebSocket } from 'ws';
 import { UnderpassError } from '../errors.ts';
 import { isLoopback, type ServerAddress } from './address.ts';
+import { localInterfaces } from './interfaces.ts';
+import { scopeOf } from './ip.ts';
 import { checkServerCertificate, clientTlsOptions, type Trust } from './trust.ts';
 
 /** What `connectWebSocket` needs to know. */
@@ -47,6 +49,30 @@ export async function connectWebSocket(options: ConnectOptions): Promise<OpenWeb
     const problem = deadline.aborted ? 'timed out' : describe(cause);
     throw new UnderpassError('server_unreachable', { host, problem }, { cause });
   }
+}
+
+/**
+ * Ends a WebSocket at once whose own address is not this machine's any more: nothing can come back to it, and nobody would ever say so.
+ * Returns whether it is one.
+ */
+export function dropIfStranded({ websocket, transport }: OpenWebSocket): boolean {
+  if (
+    !isStranded(
+      transport.localAddress,
+      localInterfaces().map(({ address }) => address),
+    )
+  )
+    return false;
+  websocket.terminate();
+  return true;
+}
+
+/** @param own this machine's addresses; empty where the system does not tell them */
+export function isStranded(local: string | undefined, own: readonly string[]): boolean {
+  if (local === undefined || own.length === 0) return false;
+  // Of these the system lists but one, and of those not the interface that we know them by.
+  const plain = local.replace(/^::ffff:/i, '').replace(/%.*$/, '');
+  return scopeOf(plain) !== 'loopback' && !own.includes(plain);
 }
 
 /** A connected socket whose server has been accepted and to which nothing has been written. */

@@ -3,7 +3,7 @@ import { UnderpassError } from '../errors.ts';
 import { BinarySocket } from '../net/binary-socket.ts';
 import { Budget } from '../net/budget.ts';
 import type { Runtime } from '../net/runtime.ts';
-import type { OpenWebSocket } from '../net/websocket-client.ts';
+import { dropIfStranded, type OpenWebSocket } from '../net/websocket-client.ts';
 import { Mux, type MuxedStream } from './mux.ts';
 import { BULK_LANE, DATAGRAM_LANE, type Preface, PrefacedStream } from './preface.ts';
 
@@ -61,6 +61,10 @@ export class RelayClient {
   #mux: Mux | undefined;
   /** Whoever waits for the last stream to be over. */
   #onQuiet: (() => void) | undefined;
+  /** What `#mux` runs on. */
+  #socket: OpenWebSocket | undefined;
+  /** It was there, and was lost: the server may not know that yet. */
+  #wasLost = false;
   #closed = false;
 
   constructor(options: RelayClientOptions) {
@@ -76,8 +80,17 @@ export class RelayClient {
     return this.#connecting;
   }
 
+  /**
+   * Opens it again where it was lost. Before a link is asked for or answered: the server would open its streams on the old one, as long as
+   * it takes that for a good one. Rejects as `ready` does.
+   */
+  async recover(): Promise<void> {
+    if (this.#wasLost) await this.ready();
+  }
+
   /** The data connection is doubted: it is given up, with what it carries, unless the server answers within 5 s. */
   check(): void {
+    if (this.#socket === undefined || dropIfStranded(this.#socket)) return;
     this.#mux?.check();
   }
 
@@ -130,8 +143,8 @@ export class RelayClient {
   }
 
   async #connect(): Promise<void> {
-    const { websocket, transport: socket } = await this.#options.connect();
-    const transport = new BinarySocket(websocket, socket, {
+    const opened = await this.#options.connect();
+    const transport = new BinarySocket(opened.websocket, opened.transport, {
       onBytes: (chunk) => mux.receive(chunk),
       onClose: () => mux.lost(),
     });
@@ -152,10 +165,14 @@ export class RelayClient {
         this.#onQuiet?.();
         if (this.#mux !== mux) return;
         this.#mux = undefined;
+        this.#socket = undefined;
+        this.#wasLost = true;
         this.#failAll();
       },
     });
     this.#mux = mux;
+    this.#socket = opened;
+    this.#wasLost = false;
     if (this.#closed) mux.close();
   }
 

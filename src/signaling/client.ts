@@ -7,7 +7,7 @@ import type { ServerAddress } from '../net/address.ts';
 import { Driver } from '../net/driver.ts';
 import type { Runtime } from '../net/runtime.ts';
 import type { Trust } from '../net/trust.ts';
-import { connectWebSocket } from '../net/websocket-client.ts';
+import { connectWebSocket, dropIfStranded, type OpenWebSocket } from '../net/websocket-client.ts';
 import { type SignalingHandler, type ToldLimits, tellOfPunch } from './client-handler.ts';
 import type { ClientOutput, Notice, Unsent } from './client-output.ts';
 import { ClientSession } from './client-session.ts';
@@ -47,6 +47,8 @@ export class SignalingClient {
   readonly #driver: Driver<ClientOutput>;
   readonly #waiters = new Map<string, Waiter>();
   #socket: WebSocket | undefined;
+  /** The same, with what it runs on. */
+  #opened: OpenWebSocket | undefined;
   #opening: AbortController | undefined;
 
   constructor(options: SignalingClientOptions) {
@@ -158,6 +160,7 @@ export class SignalingClient {
 
   /** The connection is doubted: it is built again unless the server answers within 5 s. */
   check(): void {
+    if (this.#socket !== undefined && this.#opened !== undefined && dropIfStranded(this.#opened)) return;
     this.#input((now) => this.#session.check(now));
   }
 
@@ -255,7 +258,7 @@ export class SignalingClient {
     const opening = new AbortController();
     this.#opening = opening;
     try {
-      const { websocket } = await connectWebSocket({
+      const opened = await connectWebSocket({
         address,
         path: '/_control',
         trust,
@@ -263,15 +266,17 @@ export class SignalingClient {
         timeout: CONNECT_TIMEOUT,
         signal: opening.signal,
       });
-      if (opening.signal.aborted) websocket.terminate();
-      else this.#attach(websocket);
+      if (opening.signal.aborted) opened.websocket.terminate();
+      else this.#attach(opened);
     } catch (error) {
       if (!opening.signal.aborted) this.#input((now) => this.#session.failed(asUnderpassError(error), now));
     }
   }
 
-  #attach(socket: WebSocket): void {
+  #attach(opened: OpenWebSocket): void {
+    const socket = opened.websocket;
     this.#socket = socket;
+    this.#opened = opened;
     socket.on('message', (data, isBinary) => {
       if (socket !== this.#socket) return;
       // An empty text is no message either, and fails as such.

@@ -97,6 +97,7 @@ export class Connection {
       lanAddresses: this.lanAddresses,
       onReport: (report) => this.#tell((tenant) => tenant.onNat(report)),
       onStandpoint: (standpoint) => this.#onStandpoint(standpoint),
+      onChange: () => this.#checkServer(),
     });
     this.relay = new RelayClient({ runtime, connect: () => this.#connectData() });
   }
@@ -192,10 +193,10 @@ export class Connection {
     if (this.#turn === listener) this.#turn = undefined;
   }
 
-  /** The path to the server is doubted: whatever of it does not answer within 5 s is given up, and built again. */
+  /** The network is doubted. Whatever of the path to the server does not answer within 5 s is given up, and built again. */
   check(): void {
-    this.#signaling?.check();
-    this.relay.check();
+    this.#nat.doubt();
+    this.#checkServer();
   }
 
   /** Whether connections of this tunnel's wait for a path: a server that is away is tried after 5 s at most then. */
@@ -212,6 +213,11 @@ export class Connection {
     await this.relay.quiet();
     this.#end(new UnderpassError('server_lost'));
     await this.#nat.stop();
+  }
+
+  #checkServer(): void {
+    this.#signaling?.check();
+    this.relay.check();
   }
 
   async #start(): Promise<void> {
@@ -241,6 +247,8 @@ export class Connection {
           this.#tell((tenant) => tenant.onOnline(resumed));
           if (resumed) for (const link of [...this.#links.values()]) link.onOnline();
           this.#watchNat();
+          // Peers whose links it carried wait for it. Whoever needs it next hears of a failure.
+          this.relay.recover().catch(() => undefined);
         },
         onOffline: (error, retryInMs) => {
           this.log.info('disconnected', { code: error.code, retry_in_ms: retryInMs });

@@ -54,6 +54,8 @@ export class DirectSearch implements LinkListener {
   /** What is being looked for, and what is in use. */
   #seeking: DirectPath | undefined;
   #active: DirectPath | undefined;
+  /** Nothing is heard on the active one. */
+  #silent = false;
   /** What the server was told of the active path. */
   #found: { readonly search: number; readonly result: PunchResult } | undefined;
   #prediction: { readonly step: number; readonly prediction: Prediction } | undefined;
@@ -206,7 +208,7 @@ export class DirectSearch implements LinkListener {
     const planned = knownPart(plan);
     if (meeting.refusal !== undefined) {
       this.#answer({ result: 'refused' });
-    } else if (search === this.#found?.search) {
+    } else if (search === this.#found?.search && !this.#silent) {
       // The server has not heard of it: one of us was away, or this has crossed with it.
       this.#answer(this.#found.result);
     } else if (standpoint === undefined || planned === undefined || quiche === undefined) {
@@ -275,7 +277,9 @@ export class DirectSearch implements LinkListener {
           onSilence: (silent) => {
             handler?.onSilence(silent);
             // What is on it may be heard of again. Meanwhile the NATs may have to be got through anew.
-            if (silent && this.#active === path) this.#askUnlessUnderWay();
+            if (this.#active !== path) return;
+            this.#silent = silent;
+            if (silent) this.#doubtAll();
           },
         },
       },
@@ -310,6 +314,7 @@ export class DirectSearch implements LinkListener {
     this.#options.connection.giveTurn(this);
     this.#bytes.tell();
     this.#active = path;
+    this.#silent = false;
     this.#found = { search: this.#search, result };
     this.#seeking = undefined;
     this.#resting = true;
@@ -322,6 +327,7 @@ export class DirectSearch implements LinkListener {
     if (this.#active !== path) return;
     this.#bytes.stop();
     this.#active = undefined;
+    this.#silent = false;
     this.#found = undefined;
     if (this.#closed || link.closed) return;
     link.relayedBecause('lost');
@@ -331,6 +337,12 @@ export class DirectSearch implements LinkListener {
   #onPrediction(step: number, prediction: Prediction): void {
     this.#prediction = { step, prediction };
     if (step === this.#step) this.#seeking?.predict(prediction);
+  }
+
+  /** What is on it goes by the server now, if the way there has not died with it. */
+  #doubtAll(): void {
+    this.#options.connection.check();
+    this.#askUnlessUnderWay();
   }
 
   /** To ask during a search would end it, and begin another one after a pause. */

@@ -28,6 +28,11 @@ export class HeldSocket {
     return true;
   }
 
+  /** Its mapping may be another one. */
+  doubt(): void {
+    this.#keeper?.doubt();
+  }
+
   letGo(): void {
     this.#keeper?.stop();
     this.#share.close();

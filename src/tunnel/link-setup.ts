@@ -103,6 +103,7 @@ export async function requestLink(
   const link = id.toString('base64url');
   const early = new EarlyListener(connection, link);
   try {
+    await relay.recover();
     const fields = { link, name, key_id: 0, hash, offer: text(offer), mac: text(mac), wait };
     const reply = await signaling.connect(fields, onWaiting, signal);
     const received = { answer: bytes(reply.answer), mac: bytes(reply.mac) };
@@ -158,6 +159,7 @@ export async function acceptLink(
   const stream = relay.expect(id);
   const early = new EarlyListener(connection, message.link);
   try {
+    await relay.recover();
     // Even where nothing comes of it: the answer tells the other end why.
     signaling.answer(message.link, text(answer), text(mac));
     refuseIfHopeless(name, agreement);

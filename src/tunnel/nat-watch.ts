@@ -35,6 +35,8 @@ export interface NatWatchOptions {
   readonly onReport: (report: NatReport) => void;
   /** More is known of where this client stands, or it stands elsewhere: its sockets are other ones then. */
   readonly onStandpoint: (standpoint: Standpoint) => void;
+  /** The machine is in another network, or has slept: nothing that was open may be trusted. */
+  readonly onChange: () => void;
 }
 
 /** Who is to be asked, in the order of trust; asked again before each measurement. */
@@ -81,6 +83,7 @@ export class NatWatch {
       { runtime: options.runtime, snapshot, wallClock: Date.now },
       (reason) => {
         options.log.info('the network changed', { reason });
+        options.onChange();
         this.#measure('fresh');
       },
     );
@@ -112,6 +115,12 @@ export class NatWatch {
     // What runs shows the one before.
     if (this.#running) this.#again ??= 'same';
     return voucher !== undefined && (this.#main?.vouch(voucher) ?? false);
+  }
+
+  /** Something speaks for another network, here or at the router: it is looked at now. */
+  doubt(): void {
+    this.#monitor.doubt();
+    this.#main?.doubt();
   }
 
   /** Gives the port back to the router, and its part in the sockets. Never rejects. */

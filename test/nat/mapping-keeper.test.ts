@@ -61,6 +61,12 @@ test('the server is asked every 20 to 25 s, at different times, and an answer as
   expect(pauses.size).toBeGreaterThanOrEqual(5);
 });
 
+test('where the mapping is doubted the server is asked at once', () => {
+  const { keeper, next } = keeping();
+  keeper.doubt(7000);
+  expect(next()).toMatchObject({ at: 7000, to: SERVER });
+});
+
 test('a request that is not answered is sent again, and soon given up', () => {
   const { keeper, take, next } = keeping();
   const { at, bytes } = next();

@@ -62,6 +62,25 @@ describe('a network monitor', () => {
     monitor.stop();
   });
 
+  it('looks at once when it is told to, and waits for the network to settle all the same', async () => {
+    const { changes, monitor, machine, pass, runtime } = watched();
+    monitor.start();
+    await pass(6000);
+    machine.interfaces = 'another';
+    monitor.doubt();
+    await pass(100);
+    // It knows already.
+    monitor.doubt();
+    await pass(1000);
+    expect(changes).toEqual(['interfaces']);
+    const { taken } = machine;
+    await pass(60_000);
+    expect(machine.taken).toBe(taken + 12);
+    monitor.stop();
+    monitor.doubt();
+    expect(runtime.pendingTimers).toBe(0);
+  });
+
   it('takes a change in several steps for one', async () => {
     const { changes, monitor, machine, pass } = watched();
     monitor.start();

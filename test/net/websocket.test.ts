@@ -7,7 +7,7 @@ import { type Certificate, createServerCertificate, formatFingerprint } from '..
 import { parseServerAddress } from '../../src/net/address.ts';
 import { parseTrustedProxies } from '../../src/net/client-address.ts';
 import type { Trust } from '../../src/net/trust.ts';
-import { connectWebSocket } from '../../src/net/websocket-client.ts';
+import { connectWebSocket, dropIfStranded, isStranded } from '../../src/net/websocket-client.ts';
 import { type Admission, WebSocketListener } from '../../src/net/websocket-server.ts';
 
 let certificate: Certificate;
@@ -66,6 +66,33 @@ async function connect(url: string, trust: Trust = {}, path = '/_control', timeo
   closers.push(() => socket.terminate());
   return socket;
 }
+
+describe('a WebSocket whose address has gone', () => {
+  it.each([
+    ['192.168.1.2', ['127.0.0.1', '192.168.1.77'], true],
+    ['::ffff:192.168.1.2', ['192.168.1.77'], true],
+    ['2a0e:90::2', ['2a0e:90::3'], true],
+    ['192.168.1.2', ['127.0.0.1', '192.168.1.2'], false],
+    ['::ffff:192.168.1.2', ['192.168.1.2'], false],
+    ['fe80::1%eth0', ['fe80::1'], false],
+    // The whole of 127/8 is ours, and one address of it is told.
+    ['127.0.0.5', ['127.0.0.1'], false],
+    ['192.168.1.2', [], false],
+    [undefined, ['192.168.1.2'], false],
+  ] as const)('is told from others: %s on %j', (local, own, stranded) => {
+    expect(isStranded(local, own)).toBe(stranded);
+  });
+
+  it('is ended at once, and no other', async () => {
+    const { url } = await listen();
+    const websocket = await connect(url);
+    const closed = once(websocket, 'close');
+    expect(dropIfStranded({ websocket, transport: new net.Socket() })).toBe(false);
+    const gone = Object.defineProperty(new net.Socket(), 'localAddress', { value: '203.0.113.7' });
+    expect(dropIfStranded({ websocket, transport: gone })).toBe(true);
+    await closed;
+  });
+});
 
 describe('connectWebSocket', () => {
   it('loses no message that comes with the upgrade', async () => {

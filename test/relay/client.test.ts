@@ -30,9 +30,13 @@ async function connected() {
     close: () => socket.emit('close'),
   });
   const websocket = socket as unknown as WebSocket;
+  let connections = 0;
   const client = new RelayClient({
     runtime,
-    connect: async () => ({ websocket, transport: new Socket() }),
+    connect: async () => {
+      connections += 1;
+      return { websocket, transport: new Socket() };
+    },
   });
   const options = { role: 'client', maxInbound: 0, maxWindow: 1 << 20, budget: new Budget(1 << 30) } as const;
   const transport = {
@@ -47,7 +51,7 @@ async function connected() {
     runtime.advance(10);
     return recorder;
   };
-  return { runtime, client, wire, openLane };
+  return { runtime, client, wire, openLane, opened: () => connections };
 }
 
 describe('what a relay client lets in', () => {
@@ -134,6 +138,22 @@ describe('a check of the data connection', () => {
     expect(recorder.events).toEqual([]);
     client.close();
     client.check();
+  });
+});
+
+describe('a data connection that was lost', () => {
+  it('is opened again before a link is asked for, and only then', async () => {
+    const { client, wire, runtime, opened } = await connected();
+    await client.recover();
+    expect(opened()).toBe(1);
+    wire.cut = true;
+    client.check();
+    runtime.advance(6000);
+    expect(opened()).toBe(1);
+    await Promise.all([client.recover(), client.recover()]);
+    expect(opened()).toBe(2);
+    await client.recover();
+    expect(opened()).toBe(2);
   });
 });
 

@@ -53,6 +53,11 @@ export function searchStage({ role = 'subscriber' as Role, refusal = undefined a
     unlisten: (link: string) => listeners.delete(link),
     /** Whether another link has the turn. */
     isTaken: false,
+    /** How often it was told that the network is doubted. */
+    checks: 0,
+    check: () => {
+      connection.checks += 1;
+    },
     takeTurn: () => !connection.isTaken,
     giveTurn: () => {},
     signaling: {

@@ -158,9 +158,22 @@ describe('a path that is silent', () => {
     const stage = direct();
     stage.latest.silence(true);
     expect([stage.said(), stage.paths()]).toEqual([['again 1'], ['silent']]);
+    // The way to the server may have died with it.
+    expect(stage.connection.checks).toBe(1);
     stage.search.onPunchRelay(2, 'exhausted');
     stage.latest.silence(false);
     expect([stage.said(), stage.paths(), stage.latest.isOver]).toEqual([[], ['direct 0'], false]);
+  });
+
+  test('will not do for a search when the two meet again', () => {
+    for (const silent of [false, true]) {
+      const stage = direct();
+      stage.latest.silence(silent);
+      stage.beginAgain();
+      stage.said();
+      stage.step(1);
+      expect([stage.said(), stage.made.length]).toEqual(silent ? [[], 2] : [['direct by direct 1'], 1]);
+    }
   });
 
   test('is not looked for a second time while that goes on, nor when it dies', () => {

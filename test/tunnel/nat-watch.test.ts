@@ -22,6 +22,7 @@ async function stunServer() {
 
 function watching(runtime: Runtime = systemRuntime) {
   const reports: NatReport[] = [];
+  const changes: number[] = [];
   const watch = new NatWatch({
     runtime,
     log: silentLogger,
@@ -29,9 +30,10 @@ function watching(runtime: Runtime = systemRuntime) {
     lanAddresses: true,
     onStandpoint: () => {},
     onReport: (report) => reports.push(report),
+    onChange: () => changes.push(reports.length),
   });
   closers.push(() => watch.stop());
-  return { watch, reports };
+  return { watch, reports, changes };
 }
 
 test('it reports once, and again when something else is to be said', async () => {
@@ -88,7 +90,7 @@ test('after the network has changed it stands nowhere until another socket has b
   const silent = await UdpSocket.open({ family: 4, host: '127.0.0.1' });
   closers.push(() => silent.close());
   const { runtime, sleep } = sleeper();
-  const { watch, reports } = watching(runtime);
+  const { watch, reports, changes } = watching(runtime);
   const sources = [source, async () => [{ name: 'silent', endpoints: [silent.local] }]];
   watch.watch(async () => (await sources.shift()?.()) ?? []);
   await vi.waitFor(() => expect(reports).toHaveLength(1));
@@ -98,6 +100,8 @@ test('after the network has changed it stands nowhere until another socket has b
   sleep();
   await vi.waitFor(() => expect(watch.standpoint).toBeUndefined());
   expect(watch.report).toBe(reports[0]);
+  // Told at once, and not when the other socket has been measured.
+  expect(changes).toEqual([1]);
   await vi.waitFor(() => expect(watch.standpoint).toBeDefined(), 5000);
   expect(watch.standpoint?.measured.verdict.udp_blocked).toBe(true);
   expect(watch.standpoint?.sockets[4]).not.toBe(before?.sockets[4]);
