@@ -151,7 +151,7 @@ export const catalogue = {
   ),
   peer_refused: network(
     "the publisher of '{name}' refused the connection",
-    'It may be full; try again later.',
+    'It may be full, or not admit your key: ask your friend, or try again later.',
   ),
   peer_lost: network("the link to the peer of '{name}' was lost", 'underpass builds a new one by itself.'),
   peer_left: network(

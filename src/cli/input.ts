@@ -41,7 +41,8 @@ function keepToForeground(stdin: NodeJS.ReadStream): void {
     else stdin.pause();
   };
   look();
-  // What the shell sends with `bg` and `fg`.
+  // What the shell sends when it lets a stopped job go on, before or behind. A running one that is brought back with `fg` gets
+  // nothing, and hears what is typed after the next stop.
   if (process.platform !== 'win32') process.on('SIGCONT', look);
 }
 

@@ -72,7 +72,7 @@ export class QuicCarrier implements Carrier {
     this.#connection = new Connection(
       { quiche, config, isClient: role === 'subscriber', runtime, idleTimeout, send },
       {
-        onTurn: (native) => (this.#verified || this.#verify(native)) && this.#streams.turn(native),
+        onTurn: (native) => (this.#verified || this.#verify(native) ? this.#streams.turn(native) : 'done'),
         onSent: (native) => this.#datagrams.sent(native),
         onSilence: (silent) => options.onSilence?.(silent),
         onOver: (ending) => this.#finish(errorOf(ending, options.name)),

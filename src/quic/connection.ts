@@ -36,9 +36,12 @@ export interface ConnectionOptions {
   send(packet: Buffer): boolean;
 }
 
+/** `more`: there is more to write at once. `received`: something has come, and nothing was written. */
+export type TurnResult = 'more' | 'done' | 'received';
+
 export interface ConnectionHandler {
-  /** Packets or time have arrived, or `wake` was called. Read and write now. True: there is more to write at once. */
-  onTurn(native: QuicheConnection): boolean;
+  /** Packets or time have arrived, or `wake` was called. Read and write now. */
+  onTurn(native: QuicheConnection): TurnResult;
   /** What there is to send has been sent, as far as it may be. */
   onSent(native: QuicheConnection): void;
   /** Nothing is heard from the peer any more, although it was asked; or it is heard again. */
@@ -53,6 +56,15 @@ const PACKETS_A_TURN = 128;
 
 /** Packets sent in one go, before others may use the event loop. */
 const SENDS_A_TURN = 256;
+
+/**
+ * The acknowledgement of a single packet waits so long, milliseconds, for an answer that takes it along: it costs this end, and above
+ * all the other, as much as the answer does. The peer expects it within 25 ms (RFC 9000 section 13.2.1).
+ */
+const ACK_DELAY = 10;
+
+/** Packets sent at a time by whoever waits for answers, and not for room. */
+const FEW_PACKETS = 4;
 
 /** How often an idle connection asks for a sign of life, and once more, until it gives the peer up. */
 const KEEPALIVES = 4;
@@ -73,7 +85,13 @@ export class Connection {
   #native: QuicheConnection | undefined;
   #waiting: Buffer[] = [];
   #turn: NodeJS.Immediate | undefined;
+  /** The next turn is not only for packets that have arrived. */
+  #mustSend = false;
+  /** Packets that have arrived since any were sent, and how many that were. */
+  #unanswered = 0;
+  #sent = 0;
   readonly #timeout: Alarm;
+  readonly #acknowledgement: Alarm;
   readonly #pulse: Pulse;
   readonly #beat: Alarm;
   /** When packets arrived last, and how many of all so far had been the peer's when we looked last. */
@@ -99,6 +117,7 @@ export class Connection {
       this.#native?.onTimeout();
       this.wake();
     });
+    this.#acknowledgement = new Alarm(options.runtime, () => this.#unanswered > 0 && this.wake());
     this.#beat = new Alarm(options.runtime, () => this.#onBeat());
     this.#setBeat();
     if (options.isClient) {
@@ -116,7 +135,7 @@ export class Connection {
       if (answer !== undefined) this.#options.send(answer);
     } else if (this.#waiting.length < MAX_WAITING) {
       this.#waiting.push(packet);
-      this.wake();
+      this.#plan();
     }
     return true;
   }
@@ -141,8 +160,13 @@ export class Connection {
     this.#setBeat();
   }
 
-  /** Asks for a turn. */
+  /** Asks for a turn, because there is something to send or to read. */
   wake(): void {
+    this.#mustSend = true;
+    this.#plan();
+  }
+
+  #plan(): void {
     if (this.#over) return;
     this.#turn ??= setImmediate(() => this.#takeTurn());
   }
@@ -173,6 +197,8 @@ export class Connection {
 
   #takeTurn(): void {
     this.#turn = undefined;
+    const mustSend = this.#mustSend;
+    this.#mustSend = false;
     const failure = this.#takePackets();
     if (failure !== undefined) {
       this.#finish(failure);
@@ -181,28 +207,31 @@ export class Connection {
     if (this.#pulse.silent) this.#feel();
     const native = this.#native;
     if (native === undefined) return;
-    const more = this.run((native) => {
-      const more = this.#handler.onTurn(native);
+    const result = this.run((native) => {
+      const result = this.#handler.onTurn(native);
       if (this.#waste.isTooMuch(() => native.stats().recv))
         throw new ProtocolError('a flood that carries nothing');
-      return more;
+      return result;
     });
     // Not before applications have been given what has come for them: that is what they wait for, and not an acknowledgement.
-    process.nextTick(() => this.#endTurn(native, more === true));
+    process.nextTick(() => this.#endTurn(native, mustSend, result));
   }
 
-  #endTurn(native: QuicheConnection, more: boolean): void {
+  #endTurn(native: QuicheConnection, mustSend: boolean, result: TurnResult | undefined): void {
     // The handler may have closed it.
     if (this.#over) return;
-    const sendsLeft = this.#flush();
-    this.run((native) => this.#handler.onSent(native));
+    const mayWait = !mustSend && result === 'received' && this.#unanswered === 1 && this.#sent <= FEW_PACKETS;
+    const sendsLeft = !mayWait && this.#flush();
+    if (mayWait) this.#acknowledgement.set(ACK_DELAY);
+    else this.run((native) => this.#handler.onSent(native));
     if (this.#over) return;
     const ending = this.#sendFailure ?? endingOf(native);
     if (ending !== undefined) {
       this.#finish(ending);
       return;
     }
-    if (more || sendsLeft || this.#waiting.length > 0) this.wake();
+    if (result === 'more' || sendsLeft) this.wake();
+    else if (this.#waiting.length > 0) this.#plan();
     const timeout = native.timeout();
     // quiche cuts its fractions off; whoever comes a millisecond early comes twice.
     if (timeout !== null) this.#timeout.set(timeout + 1);
@@ -210,6 +239,7 @@ export class Connection {
 
   #takePackets(): Ending | undefined {
     const packets = this.#waiting.splice(0, PACKETS_A_TURN);
+    this.#unanswered += packets.length;
     if (packets.length > 0) this.#arrivedAt = this.#options.runtime.now();
     for (const packet of packets) {
       this.#waste.arrived(packet.length);
@@ -234,7 +264,8 @@ export class Connection {
 
   /** Sends what there is to send; true when there is more. */
   #flush(): boolean {
-    for (let i = 0; i < SENDS_A_TURN; i++) {
+    this.#unanswered = 0;
+    for (this.#sent = 0; this.#sent < SENDS_A_TURN; this.#sent++) {
       const packet = this.#nextPacket();
       if (packet === undefined) return false;
       if (!this.#options.send(packet)) this.#slab.take(packet.length);
@@ -303,6 +334,7 @@ export class Connection {
     this.#waiting = [];
     clearImmediate(this.#turn);
     this.#timeout.cancel();
+    this.#acknowledgement.cancel();
     this.#beat.cancel();
   }
 }

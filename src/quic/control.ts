@@ -55,7 +55,9 @@ export class Control {
     this.#queue.push(message);
   }
 
-  transmit(native: QuicheConnection): void {
+  /** Gives quiche what there is to say. Returns whether there was anything. */
+  transmit(native: QuicheConnection): boolean {
+    if (this.#opened && this.#queue.length === 0 && this.#unsent.length === 0) return false;
     if (!this.#opened) native.streamPriority(this.#ours, URGENT, false);
     this.#opened = true;
     this.#queue.take(Number.POSITIVE_INFINITY, this.#unsent);
@@ -63,10 +65,11 @@ export class Control {
       const taken = native.streamSend(this.#ours, next, false) ?? 0;
       if (taken < next.length) {
         this.#unsent[0] = next.subarray(taken);
-        return;
+        break;
       }
       this.#unsent.shift();
     }
+    return true;
   }
 
   /** Bytes that the connection has room for, as far as this stream's window lets us see. */

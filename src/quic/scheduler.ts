@@ -16,6 +16,11 @@ export class Scheduler {
   /** Streams whose own window is closed. */
   readonly #parked = new Map<number, QuicStream>();
 
+  /** Whether no stream has anything to send. */
+  get isIdle(): boolean {
+    return this.#ready.length === 0 && this.#parked.size === 0;
+  }
+
   add(stream: QuicStream): void {
     if (stream.scheduled || !stream.sendable) return;
     stream.scheduled = true;

@@ -12,8 +12,9 @@ export interface StreamHost {
   read(stream: QuicStream): void;
   /** The stream can take more, at the next turn. */
   wake(): void;
-  /** Bytes have gone to quiche, or come from it. */
-  carried(bytes: number): void;
+  /** Bytes have come from quiche, or gone to it. */
+  received(bytes: number): void;
+  sent(bytes: number): void;
   /** The stream was open and is not any more, though there may be bytes to send and to read. */
   closed(stream: QuicStream, wasReset: boolean): void;
   /** Nothing of the stream is left to send or to read. */
@@ -118,7 +119,7 @@ export class QuicStream implements ByteStream {
       const read = native.streamRecv(this.id, room);
       if (read === null) return;
       const [size, isEnd] = read;
-      this.#host.carried(size);
+      this.#host.received(size);
       // What is thrown away leaves its room to what comes next.
       if (this.#wasReset) this.#lastRead = isEnd;
       else this.#deliver(slab.take(size), isEnd);
@@ -144,7 +145,7 @@ export class QuicStream implements ByteStream {
       this.#drain();
       if (taken < piece.length) break;
     }
-    this.#host.carried(sent);
+    this.#host.sent(sent);
     if (this.#lastSent) this.#finishIfDone();
     return sent;
   }

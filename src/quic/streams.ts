@@ -1,7 +1,7 @@
 import type { ByteStream } from '../carrier.ts';
 import type { QuicheConnection } from './binding.ts';
 import { STREAM_SLACK } from './config.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, TurnResult } from './connection.ts';
 import { Control } from './control.ts';
 import { ProtocolError } from './ending.ts';
 import { PeerStreams, STREAM_STEP } from './peer-streams.ts';
@@ -46,6 +46,9 @@ export class Streams implements StreamHost {
   readonly #doomed = new Set<number>();
   #nextId = 0;
   #over = false;
+  /** In this turn. */
+  #hasReceived = false;
+  #hasSent = false;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
@@ -70,12 +73,16 @@ export class Streams implements StreamHost {
     return stream;
   }
 
-  /** Reads what there is to read, and gives quiche what there is to send. True: it would take more. */
-  turn(native: QuicheConnection): boolean {
+  /** Reads what there is to read, and gives quiche what there is to send. */
+  turn(native: QuicheConnection): TurnResult {
+    this.#hasReceived = false;
+    this.#hasSent = false;
     if (native.isReadable()) this.#receiveAll(native);
-    this.#control.transmit(native);
+    if (this.#control.transmit(native)) this.#hasSent = true;
+    if (this.#scheduler.isIdle) return this.#hasReceived && !this.#hasSent ? 'received' : 'done';
     const room = Math.floor(this.#control.room(native) * USABLE_ROOM);
-    return this.#scheduler.transmit(native, Math.min(room, BYTES_A_TURN)) && room >= BYTES_A_TURN;
+    const wantsMore = this.#scheduler.transmit(native, Math.min(room, BYTES_A_TURN));
+    return wantsMore && room >= BYTES_A_TURN ? 'more' : 'done';
   }
 
   /** Ends all streams, because the connection is over. */
@@ -98,7 +105,13 @@ export class Streams implements StreamHost {
     this.#options.connection.run((native) => stream.receive(native, this.#slab));
   }
 
-  carried(bytes: number): void {
+  received(bytes: number): void {
+    this.#hasReceived = true;
+    this.#options.connection.carried(bytes);
+  }
+
+  sent(bytes: number): void {
+    this.#hasSent = true;
     this.#options.connection.carried(bytes);
   }
 
@@ -117,7 +130,10 @@ export class Streams implements StreamHost {
   #receiveAll(native: QuicheConnection): void {
     const { onDatagrams } = this.#options;
     const wasGreeted = this.#control.greeted;
-    if (wasGreeted && onDatagrams(native) && !native.isReadable()) return;
+    if (wasGreeted && onDatagrams(native)) {
+      this.#hasReceived = true;
+      if (!native.isReadable()) return;
+    }
     this.#read(native);
     if (!wasGreeted && this.#control.greeted) onDatagrams(native);
   }

@@ -21,6 +21,9 @@ const RECEIVE_BUDGET = 256 * 1024 * 1024;
 /** How long the server may take to open a link's stream once the peer has answered. */
 const STREAM_TIMEOUT = 15_000;
 
+/** How long links that were closed may take to end, at both ends, before the connection does. Milliseconds. */
+const GOODBYE_TIMEOUT = 1000;
+
 /** A link's streams through the server. */
 export interface RelayLanes {
   readonly bulk: ByteStream;
@@ -60,6 +63,8 @@ export class RelayClient {
   #socket: OpenWebSocket | undefined;
   /** It was there, and was lost: the server may not know that yet. */
   #wasLost = false;
+  /** Whoever waits for the last stream to be over. */
+  #onQuiet: (() => void) | undefined;
   #closed = false;
 
   constructor(options: RelayClientOptions) {
@@ -117,10 +122,24 @@ export class RelayClient {
     for (const lane of [BULK_LANE, DATAGRAM_LANE]) this.#fail(link, lane, error);
   }
 
+  /** Ends at once: a goodbye that has not reached a link's other end is lost. See `quiet`. */
   close(): void {
     this.#closed = true;
     this.#mux?.close();
     this.#failAll();
+  }
+
+  /** Resolves when every stream is over, but in a second at the latest. For links that have been closed. */
+  async quiet(): Promise<void> {
+    if (this.#mux === undefined || this.#mux.streamCount === 0) return;
+    await new Promise<void>((resolve) => {
+      const deadline = this.#options.runtime.setTimer(GOODBYE_TIMEOUT, resolve);
+      this.#onQuiet = () => {
+        deadline.cancel();
+        resolve();
+      };
+    });
+    this.#onQuiet = undefined;
   }
 
   async #connect(): Promise<void> {
@@ -139,7 +158,11 @@ export class RelayClient {
       onStream: (stream) => {
         new PrefacedStream(stream, (preface, opened) => this.#onLane(preface, opened, stream));
       },
+      onStreamOver: () => {
+        if (mux.streamCount === 0) this.#onQuiet?.();
+      },
       onClose: () => {
+        this.#onQuiet?.();
         if (this.#mux !== mux) return;
         this.#mux = undefined;
         this.#socket = undefined;

@@ -28,6 +28,8 @@ export interface MuxHandler {
   onStream(stream: MuxedStream): void;
   /** The peer has answered a ping: it is there, and `rtt` is known. */
   onPong?(): void;
+  /** There is one stream less, while the session goes on. */
+  onStreamOver?(): void;
   /** The session is over, its streams have been reset. `problem` says how the peer broke the protocol, if it did. */
   onClose(reason: MuxReason, problem?: string): void;
 }
@@ -148,6 +150,7 @@ export class Mux {
     this.#session.reset(id);
     this.#streams.delete(id);
     this.flush();
+    this.#handler.onStreamOver?.();
   }
 
   consume(id: number, bytes: number): void {
@@ -189,11 +192,13 @@ export class Mux {
         break;
       case 'finished':
         this.#streams.delete(output.id);
+        this.#handler.onStreamOver?.();
         break;
       case 'reset': {
         const stream = this.#streams.get(output.id);
         this.#streams.delete(output.id);
         stream?.wasReset();
+        this.#handler.onStreamOver?.();
         break;
       }
       case 'stream': {

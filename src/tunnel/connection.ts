@@ -2,7 +2,6 @@ import { type Certificate, createLinkCertificate } from '../certificate.ts';
 import { asUnderpassError, UnderpassError } from '../errors.ts';
 import type { Identity } from '../identity.ts';
 import type { Logger } from '../log.ts';
-import type { NatReport } from '../nat/report.ts';
 import {
   formatAddress,
   parseServerAddress,
@@ -18,42 +17,15 @@ import { RelayClient } from '../relay/client.ts';
 import { SignalingClient, type ToldLimits } from '../signaling/client.ts';
 import { defaultLimits } from '../signaling/limits.ts';
 import type { FromServer, StunGreeting } from '../signaling/messages.ts';
-import type { SealedMessage } from '../signaling/peer-message.ts';
 import { VERSION } from '../version.ts';
 import type { ClientOptions } from './api.ts';
 import { NatWatch } from './nat-watch.ts';
 import type { Standpoint } from './standpoint.ts';
 import type { Store } from './store.ts';
 import { namedStunServer, ownStunServer } from './stun-servers.ts';
+import type { LinkListener, Tenant } from './tenant.ts';
 
-/** A tunnel, as the connection it lives on sees it. */
-export interface Tenant {
-  /** The name it publishes; undefined for a subscriber. Offers for it come here. */
-  readonly publishes: string | undefined;
-  /** Whether it may ever leave the relay, so that the NAT matters. */
-  readonly mayGoDirect: boolean;
-  /** `resumed`: the server still knows this tunnel's names and links. */
-  onOnline(resumed: boolean): void;
-  /** The connection is being built again; requests have failed, links live on for a while. */
-  onOffline(error: UnderpassError): void;
-  /** The connection is over, for good. */
-  onFatal(error: UnderpassError): void;
-  onOffer(offer: FromServer<'p2p_offer'>): void;
-  onReplaced(): void;
-  /** Another network, or more is known of it. */
-  onNat(report: NatReport): void;
-}
-
-/** A link that looks for a direct path, as the connection it was made through sees it. */
-export interface LinkListener {
-  onPeerMessage(message: SealedMessage): void;
-  onPunchStep(step: FromServer<'p2p_step'>): void;
-  onPunchGo(step: number): void;
-  onPunchRelay(search: number, reason: string): void;
-  onStandpoint(standpoint: Standpoint): void;
-  /** The connection was built again, and the server knows the link yet. */
-  onOnline(): void;
-}
+export type { LinkListener, Tenant };
 
 const DATA_CONNECT_TIMEOUT = 10_000;
 
@@ -71,11 +43,11 @@ export class Connection {
   readonly #stun: readonly StunAddress[];
   readonly #nat: NatWatch;
   readonly #tenants = new Set<Tenant>();
+  /** Those whose connections wait for a path. */
+  readonly #waiting = new Set<Tenant>();
   /** By link id. */
   readonly #links = new Map<string, LinkListener>();
   #turn: LinkListener | undefined;
-  /** Who waits for the connection to come back. */
-  readonly #hurried = new Set<object>();
   #identity: Identity | undefined;
   #quiche: Quiche | undefined;
   /** Made ahead: the first one takes as long as several round trips. */
@@ -181,6 +153,7 @@ export class Connection {
   }
 
   remove(tenant: Tenant): void {
+    this.hurry(tenant, false);
     this.#tenants.delete(tenant);
   }
 
@@ -209,15 +182,16 @@ export class Connection {
     this.#checkServer();
   }
 
-  /** While anybody is in a hurry, the connection is tried again after 5 s at most. @param who says so, and takes it back */
-  hurry(who: object, on: boolean): void {
-    if (on) this.#hurried.add(who);
-    else this.#hurried.delete(who);
-    this.#signaling?.hurry(this.#hurried.size > 0);
+  /** Whether connections of this tunnel's wait for a path: a server that is away is tried after 5 s at most then. */
+  hurry(tenant: Tenant, isWaiting: boolean): void {
+    if (isWaiting) this.#waiting.add(tenant);
+    else this.#waiting.delete(tenant);
+    this.#signaling?.hurry(this.#waiting.size > 0);
   }
 
-  /** Resolves when the router has its port back, too. */
+  /** For when all tunnels are closed: their peers are told so yet. Resolves when the router has its port back, too. */
   async close(): Promise<void> {
+    await this.relay.quiet();
     this.#end(new UnderpassError('server_lost'));
     await this.#nat.stop();
   }

@@ -1,12 +1,9 @@
 import type { CarrierHandler } from '../carrier.ts';
 import type { Instant } from '../machine.ts';
 import { RateLimiter } from '../net/rate-limit.ts';
-import type { Timer } from '../net/runtime.ts';
 import { type PunchKeys, punchKeys, type Role } from '../punch/keys.ts';
 import { ProbeBudget } from '../punch/probe-budget.ts';
 import type { Prediction } from '../punch/round.ts';
-import { STRATEGIES, type Strategy } from '../punch/strategies.ts';
-import type { PunchStep } from '../punch/strategy.ts';
 import type { PunchResult } from '../signaling/client.ts';
 import type { FromServer } from '../signaling/messages.ts';
 import type { SealedMessage } from '../signaling/peer-message.ts';
@@ -14,26 +11,15 @@ import type { Connection, LinkListener } from './connection.ts';
 import { DirectBytes } from './direct-bytes.ts';
 import { DirectPath } from './direct-path.ts';
 import type { EarlyListener } from './early-listener.ts';
+import { knownPart, type Order } from './known-step.ts';
 import type { LinkCarrier } from './link-carrier.ts';
 import type { Meeting } from './meeting.ts';
+import { isPassing, NextSearch } from './next-search.ts';
 import { PeerTalk } from './peer-talk.ts';
 import { type Standpoint, sameNetwork } from './standpoint.ts';
 
 /** Searches a minute, in the long run, whatever the server wants: each may send a few thousand probes. */
 const SEARCHES_PER_MINUTE = 6;
-
-/** From a search that found nothing to the next: from the first to the second figure, doubled each time. Milliseconds. */
-const FIRST_PAUSE = 10_000;
-const LAST_PAUSE = 3_600_000;
-
-/** Reasons that may be others the next time, though neither network has changed. */
-const PASSING: ReadonlySet<string> = new Set(['exhausted', 'busy', 'unmeasured', 'unvouched']);
-
-/** What the server wants tried, and where it has seen the peer. */
-interface Order {
-  readonly planned: PunchStep;
-  readonly vouched: readonly string[];
-}
 
 export interface DirectSearchOptions {
   readonly connection: Connection;
@@ -54,6 +40,7 @@ export class DirectSearch implements LinkListener {
   readonly #searches = new RateLimiter(SEARCHES_PER_MINUTE);
   readonly #budget = new ProbeBudget();
   readonly #bytes: DirectBytes;
+  readonly #next: NextSearch;
   /** As the server knows the link. */
   #id = '';
   #meeting: Meeting | undefined;
@@ -77,14 +64,13 @@ export class DirectSearch implements LinkListener {
   /** The server has ended the latest search, or has begun none. */
   #resting = false;
   #stood: Standpoint | undefined;
-  #pause = FIRST_PAUSE;
-  #again: Timer | undefined;
   #closed = false;
 
   constructor(options: DirectSearchOptions) {
     this.#options = options;
     const take = () => this.#active?.takeReceived() ?? 0;
     this.#bytes = new DirectBytes(options.connection, () => this.#id, take);
+    this.#next = new NextSearch(options.connection.runtime, () => this.#ask());
   }
 
   /** The peers have met. @param early what the server has said of it so far, and will say */
@@ -132,7 +118,7 @@ export class DirectSearch implements LinkListener {
     this.#closed = true;
     if (this.#id !== '') this.#options.connection.unlisten(this.#id);
     this.#options.connection.giveTurn(this);
-    this.#again?.cancel();
+    this.#next.cancel();
     this.#bytes.stop();
     this.#seeking?.close();
     this.#active?.close();
@@ -161,16 +147,15 @@ export class DirectSearch implements LinkListener {
       if (this.#active !== undefined || refusal !== undefined) return;
       link.relayedBecause(reason);
       onRelay(reason);
-      if (this.#options.role === 'subscriber' && PASSING.has(reason)) this.#askLater();
+      if (this.#options.role === 'subscriber' && isPassing(reason)) this.#next.later();
     });
   }
 
   /** The server is back, and knows this link yet. What it was asked while it was away is lost. */
   onOnline(): void {
-    const isWanted = this.#meeting !== undefined && this.#meeting.refusal === undefined;
-    if (!isWanted) return;
+    if (this.#meeting === undefined || this.#meeting.refusal !== undefined) return;
     this.#talk?.tellAgain(this.#stood?.candidates ?? []);
-    if (this.#active === undefined && this.#resting) this.#ask();
+    if (this.#active === undefined) this.#askUnlessUnderWay();
   }
 
   /** This client stands elsewhere, or knows more of where it stands. */
@@ -184,8 +169,8 @@ export class DirectSearch implements LinkListener {
       this.check();
     }
     if (before !== undefined && sameNetwork(before, standpoint)) return;
-    this.#pause = FIRST_PAUSE;
-    if (this.#resting && this.#active === undefined) this.#ask();
+    this.#next.hope();
+    if (this.#active === undefined) this.#askUnlessUnderWay();
   }
 
   #whenMet(notice: (meeting: Meeting) => void): void {
@@ -200,7 +185,8 @@ export class DirectSearch implements LinkListener {
       if (role === 'subscriber' && connection.online) connection.signaling.closeLink(this.#id);
     }
     connection.giveTurn(this);
-    this.#seeking?.close();
+    // At the other end it may be up already, and the link goes on.
+    this.#seeking?.drop();
     this.#seeking = undefined;
     this.#search = 0;
     this.#step = 0;
@@ -209,7 +195,7 @@ export class DirectSearch implements LinkListener {
     this.#held = undefined;
     this.#relayIsUp = false;
     this.#resting = false;
-    this.#again?.cancel();
+    this.#next.cancel();
     if (this.#found !== undefined) this.#found = { ...this.#found, search: FIRST_SEARCH };
   }
 
@@ -241,7 +227,7 @@ export class DirectSearch implements LinkListener {
   }
 
   /** The server sees to it that one link at a time sends much. But it is ours to make sure of it. */
-  #hasTurn({ strategies }: PunchStep): boolean {
+  #hasTurn({ strategies }: Order['planned']): boolean {
     const { connection } = this.#options;
     if (strategies.includes('birthday')) return connection.takeTurn(this);
     connection.giveTurn(this);
@@ -258,7 +244,7 @@ export class DirectSearch implements LinkListener {
       this.#seeking = this.#open(meeting, standpoint);
     }
     this.#resting = false;
-    this.#again?.cancel();
+    this.#next.cancel();
     const step = this.#step;
     const arm = () => {
       this.#seeking?.arm(planned, vouched);
@@ -288,10 +274,11 @@ export class DirectSearch implements LinkListener {
           maxStreams: meeting.maxStreams,
           onSilence: (silent) => {
             handler?.onSilence(silent);
-            // What is on it may be heard of again. Meanwhile the NATs may have to be got through anew.
-            if (this.#active !== path) return;
-            this.#silent = silent;
-            if (silent) this.#doubtAll();
+            if (this.#active === path) this.#silent = silent;
+            if (this.#active !== path || !silent) return;
+            // It may be heard of again. Meanwhile the server's path may have died with it, and the NATs have to be got through anew.
+            connection.check();
+            this.#askUnlessUnderWay();
           },
         },
       },
@@ -330,8 +317,8 @@ export class DirectSearch implements LinkListener {
     this.#found = { search: this.#search, result };
     this.#seeking = undefined;
     this.#resting = true;
-    this.#pause = FIRST_PAUSE;
-    this.#again?.cancel();
+    this.#next.hope();
+    this.#next.cancel();
     this.#bytes.start();
   }
 
@@ -339,7 +326,6 @@ export class DirectSearch implements LinkListener {
     if (this.#active !== path) return;
     this.#bytes.stop();
     this.#active = undefined;
-    this.#silent = false;
     this.#found = undefined;
     if (this.#closed || link.closed) return;
     link.relayedBecause('lost');
@@ -351,34 +337,14 @@ export class DirectSearch implements LinkListener {
     if (step === this.#step) this.#seeking?.predict(prediction);
   }
 
-  /** What is on it goes by the server now, if the way there has not died with it. */
-  #doubtAll(): void {
-    this.#options.connection.check();
-    this.#askUnlessUnderWay();
-  }
-
   /** To ask during a search would end it, and begin another one after a pause. */
   #askUnlessUnderWay(): void {
-    if (this.#resting) this.#ask();
+    if (this.#resting) this.#next.now();
   }
 
   /** The server decides when. */
   #ask(): void {
-    this.#again?.cancel();
     const { connection } = this.#options;
     if (connection.online) connection.signaling.punchAgain(this.#id, this.#search);
   }
-
-  #askLater(): void {
-    this.#again?.cancel();
-    this.#again = this.#options.connection.runtime.setTimer(this.#pause, () => this.#ask());
-    this.#pause = Math.min(2 * this.#pause, LAST_PAUSE);
-  }
-}
-
-/** A newer server may know strategies that we do not. Undefined where nothing is left. */
-function knownPart({ strategies, hard, tries }: FromServer<'p2p_step'>['plan']): PunchStep | undefined {
-  const isKnown = (word: string): word is Strategy => STRATEGIES.some((one) => one === word);
-  const [first, ...more] = strategies.filter(isKnown);
-  return first && { strategies: [first, ...more], tries, ...(hard && { hard }) };
 }

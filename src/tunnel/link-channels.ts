@@ -2,7 +2,7 @@ import type { ByteStream } from '../carrier.ts';
 import { UnderpassError } from '../errors.ts';
 import { Budget } from '../net/budget.ts';
 import type { Runtime, Timer } from '../net/runtime.ts';
-import { type ChannelHeader, ResetCode } from './channel-frame.ts';
+import { type ChannelHeader, type LaneKind, ResetCode } from './channel-frame.ts';
 import { readOpening, refuseLane } from './channel-opening.ts';
 import { ChannelStream, type ChannelUser } from './channel-stream.ts';
 import { EndedChannels } from './ended-channels.ts';
@@ -100,7 +100,7 @@ export class LinkChannels {
     const known = this.#channels.get(header.channel);
     const code = this.#ended.codeOf(header.channel);
     if (this.#over) stream.reset();
-    else if (known !== undefined) this.#resume(known, from, header, stream);
+    else if (known !== undefined) this.#resume(known, from, header.kind, stream);
     else if (code !== undefined) refuseLane(stream, code);
     else this.#accept(from, header, stream);
   }
@@ -109,16 +109,15 @@ export class LinkChannels {
     if (problem !== undefined) this.#options.onOffence?.(problem);
   };
 
-  /** The opener decides which carrier is the better one, unless ours has died, too. */
-  #resume(entry: Entry, from: LinkCarrier, { kind }: ChannelHeader, stream: ByteStream): void {
+  /** The opener decides which carrier is the better one. Its first stream was that once, and may have been overtaken. */
+  #resume(entry: Entry, from: LinkCarrier, kind: LaneKind, stream: ByteStream): void {
     if (entry.channel.hasLane(from)) {
       stream.reset();
       return;
     }
     entry.orphaned?.cancel();
-    // It can be the first one, which was held up on its way while a later one got through.
     entry.channel.addLane(from, stream, kind);
-    entry.channel.prefer(from);
+    if (kind === 'resumed') entry.channel.prefer(from);
   }
 
   /** The stream of a new channel, or the first that has come through of one that was. */

@@ -175,9 +175,9 @@ test('events have the documented fields, and no output at any level has a secret
   ]);
   expect(fieldsOf(publisher)).toEqual([
     'event name role time',
-    'action address event identity name peer time',
+    'action address address_claimed event identity name peer time',
     'elapsed_ms event kind peer reason remote rtt_ms strategy time',
-    'action address event identity name peer time',
+    'action address address_claimed bytes_in bytes_out event identity name peer seconds time',
     'event name time',
   ]);
   for (const { time } of [...(server?.events ?? []), ...(subscriber?.events ?? [])]) {

@@ -90,10 +90,10 @@ describe.skipIf(quiche === undefined)('a client of another make', () => {
       { ...options, config: configure(native), send: (packet) => up.send(packet) },
       {
         onTurn: (connection) => {
-          if (!connection.isEstablished()) return false;
+          if (!connection.isEstablished()) return 'done';
           connection.dgramSend(Buffer.from('let me in'));
           connection.streamSend(0, Buffer.from('let me in'), true);
-          return false;
+          return 'done';
         },
         onSent: () => {},
         onSilence: () => {},

@@ -12,7 +12,8 @@ function world(connectionRoom: number, streamRoom: Record<number, number>) {
     schedule: (stream) => scheduler.add(stream),
     read: () => {},
     wake: () => {},
-    carried: () => {},
+    received: () => {},
+    sent: () => {},
     closed: () => {},
     finished: () => {},
   };

@@ -17,6 +17,8 @@ export interface ProgramOptions {
   /** For Node itself, before the script. */
   readonly nodeArgs?: readonly string[];
   readonly cwd?: string;
+  /** Whether `type` is to be used. Default false: standard input is empty. */
+  readonly typing?: boolean;
 }
 
 const TIMEOUT = 20_000;
@@ -42,14 +44,18 @@ export class Program {
   #ended = false;
 
   /** @param script `MAIN`, or another script to run with Node */
-  constructor(script: string, args: readonly string[], { home, env, nodeArgs = [], cwd }: ProgramOptions) {
+  constructor(
+    script: string,
+    args: readonly string[],
+    { home, env, nodeArgs = [], cwd, typing }: ProgramOptions,
+  ) {
     this.#label = args.join(' ');
     const { PATH = '', UNDERPASS_CI_MARK } = process.env;
     const mark = UNDERPASS_CI_MARK === undefined ? {} : { UNDERPASS_CI_MARK };
     this.#child = spawn(process.execPath, [...nodeArgs, script, ...args], {
       cwd: cwd ?? home,
       env: { PATH, HOME: home, USERPROFILE: home, ...mark, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [typing ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     });
     running.add(this.#child);
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#onOutput(text));
@@ -77,6 +83,11 @@ export class Program {
 
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  /** Writes a line to its standard input. */
+  type(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
   }
 
   /** Kills the process and waits until it is gone. */

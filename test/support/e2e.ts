@@ -43,6 +43,7 @@ export interface TunnelOptions {
   /** Whose identity it uses; publishers and subscribers are two users unless told otherwise. */
   readonly user?: string;
   readonly args?: readonly string[];
+  readonly typing?: boolean;
 }
 
 export interface TestSubscriber {
@@ -156,9 +157,9 @@ export class World {
    * @param port with a protocol where that is not TCP, as `27015/udp`
    */
   publisher(server: Pick<TestServer, 'access'>, port: number | string, options: TunnelOptions = {}): Program {
-    const { name = NAME, secret = SECRET, user = 'publisher', args = [] } = options;
+    const { name = NAME, secret = SECRET, user = 'publisher', args = [], typing = false } = options;
     const tunnel = ['p2p', String(port), '--name', name, '--secret', secret];
-    return this.run([...tunnel, '--json', ...server.access, ...args], user);
+    return this.run([...tunnel, '--json', ...server.access, ...args], user, { typing });
   }
 
   /** Starts a subscriber on any free port; it may not be ready yet. */

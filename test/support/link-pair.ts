@@ -8,7 +8,12 @@ import { type MuxEnd, muxPair } from './mux-pair.ts';
 import { VirtualRuntime } from './virtual-runtime.ts';
 
 /** A carrier without TLS, straight on a mux. */
-function carrierOn({ mux }: MuxEnd): Carrier {
+function carrierOn(end: MuxEnd): Carrier {
+  const { mux } = end;
+  const close = () => {
+    end.isClosing = true;
+    mux.close();
+  };
   return {
     kind: 'relayed',
     get rtt() {
@@ -21,8 +26,8 @@ function carrierOn({ mux }: MuxEnd): Carrier {
     },
     maxDatagram: 0,
     sendDatagram: () => true,
-    close: () => mux.close(),
-    drop: () => mux.close(),
+    close,
+    drop: close,
   };
 }
 
@@ -113,6 +118,13 @@ export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = 
   const [near, far] = [subscriber.handler('relayed'), publisher.handler('relayed')];
   client.onStream = (stream) => near.onStream(stream);
   server.onStream = (stream) => far.onStream(stream);
+  for (const [end, handler] of [
+    [client, near],
+    [server, far],
+  ] as const) {
+    const left = new UnderpassError('peer_left', { name: 'test' });
+    end.onClose = () => handler.onClose(end.isClosing ? undefined : left);
+  }
   subscriber.attach(near, carrierOn(client));
   publisher.attach(far, carrierOn(server));
   const open = (options?: { consumes?: boolean }): Application & { channel: ChannelStream } => {

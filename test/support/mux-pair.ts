@@ -55,6 +55,9 @@ export interface MuxEnd {
   readonly accepted: MuxedStream[];
   readonly closes: { reason: string; problem: string | undefined }[];
   onStream: (stream: ByteStream) => void;
+  onClose: () => void;
+  /** Its user has ended it. */
+  isClosing: boolean;
 }
 
 /** Two muxes with a connection between them, in the runtime's time. */
@@ -82,9 +85,21 @@ function muxEnd(
       end.accepted.push(stream);
       end.onStream(stream);
     },
-    onClose: (reason, problem) => end.closes.push({ reason, problem }),
+    onClose: (reason, problem) => {
+      end.closes.push({ reason, problem });
+      end.onClose();
+    },
   });
-  const end: MuxEnd = { mux, wire, budget, accepted: [], closes: [], onStream: () => {} };
+  const end: MuxEnd = {
+    mux,
+    wire,
+    budget,
+    accepted: [],
+    closes: [],
+    onStream: () => {},
+    onClose: () => {},
+    isClosing: false,
+  };
   return end;
 }
 

@@ -106,7 +106,7 @@ export async function againstHostile(hostile: 'subscriber' | 'publisher') {
       onTurn: (connection) => {
         peer = connection;
         if (connection.isEstablished()) control.transmit(connection);
-        return false;
+        return 'done';
       },
       onSent: () => {},
       onSilence: () => {},

@@ -165,7 +165,7 @@ describe('a link', () => {
     expect(accepted[0]?.over).toEqual([ResetCode.closed]);
     expect([subscriber.channelCount, publisher.channelCount]).toEqual([0, 0]);
     expect(thrownBy(open).code).toBe('peer_lost');
-    expect(closes).toEqual({ subscriber: [], publisher: [] });
+    expect(closes).toMatchObject({ subscriber: [undefined], publisher: [{ code: 'peer_left' }] });
   });
 
   it('is reset by a peer that breaks the channel’s protocol, one channel at a time', () => {

@@ -41,7 +41,7 @@ test('who is connected, by which path, for how long, and how much', () => {
   expect(peers.list()).toEqual([status]);
   runtime.advance(12_400);
   link.path = direct('203.0.113.9:41000');
-  Object.assign(meter, { bytesIn: 1, bytesOut: 2, connections: 3, flows: 4 });
+  Object.assign(meter, { bytesIn: 1, bytesOut: 2, connections: 3, flowsOf: () => 4 });
   const now = {
     ...{ ...status, address: '203.0.113.9', address_claimed: false, kind: 'direct', strategy: 'bracket' },
     ...{ seconds: 12, bytes_in: 1, bytes_out: 2, connections: 3, flows: 4 },

@@ -15,7 +15,7 @@ interface Partial {
   readonly count: number;
   readonly expires: Instant;
   /** Which fragments are here. */
-  readonly seen: Uint8Array;
+  readonly seen: boolean[];
   missing: number;
   /** What it costs its flow. */
   charged: number;
@@ -33,6 +33,8 @@ export class Reassembly {
   readonly #flows = new Map<number, Map<number, Partial>>();
   /** The oldest first. */
   readonly #byAge = new Set<Partial>();
+  /** For the next flow: most have one payload at a time, and a Map costs more than the rest. */
+  #spare: Map<number, Partial> | undefined;
   #incomplete = 0;
 
   constructor(limit: number = LIMIT) {
@@ -87,13 +89,24 @@ export class Reassembly {
 
   #begin(key: number, { packet, count }: Fragment, now: Instant): Partial {
     const partial: Partial = {
-      ...{ key, packet, count, expires: now + REASSEMBLY_TIMEOUT },
-      ...{ seen: new Uint8Array(count), missing: count, charged: 0 },
-      ...{ size: undefined, bytes: NOTHING, lastSize: 0 },
+      key,
+      packet,
+      count,
+      expires: now + REASSEMBLY_TIMEOUT,
+      seen: [],
+      missing: count,
+      charged: 0,
+      size: undefined,
+      bytes: NOTHING,
+      lastSize: 0,
     };
-    const packets = this.#flows.get(key);
-    if (packets === undefined) this.#flows.set(key, new Map([[packet, partial]]));
-    else packets.set(packet, partial);
+    let packets = this.#flows.get(key);
+    if (packets === undefined) {
+      packets = this.#spare ?? new Map();
+      this.#spare = undefined;
+      this.#flows.set(key, packets);
+    }
+    packets.set(packet, partial);
     this.#byAge.add(partial);
     return partial;
   }
@@ -121,7 +134,10 @@ export class Reassembly {
   #forget(partial: Partial): void {
     const packets = this.#flows.get(partial.key);
     packets?.delete(partial.packet);
-    if (packets?.size === 0) this.#flows.delete(partial.key);
+    if (packets?.size === 0) {
+      this.#flows.delete(partial.key);
+      this.#spare = packets;
+    }
     this.#byAge.delete(partial);
     this.#shares.remove(partial.key, partial.charged);
   }
@@ -132,7 +148,7 @@ function place(partial: Partial, { index, count }: Fragment, piece: Buffer): boo
   if (count !== partial.count) throw new DatagramError(`a fragment of ${count}, others of ${partial.count}`);
   const isLast = index === count - 1;
   const expected = isLast ? partial.lastSize : partial.size;
-  if (partial.seen[index] === 1) {
+  if (partial.seen[index] === true) {
     if (piece.length !== expected) throw new DatagramError(`fragment ${index} again, and another`);
     return false;
   }
@@ -152,7 +168,7 @@ function place(partial: Partial, { index, count }: Fragment, piece: Buffer): boo
     piece.copy(partial.bytes, index * size);
     if (isLast) partial.bytes = partial.bytes.subarray(0, before + piece.length);
   }
-  partial.seen[index] = 1;
+  partial.seen[index] = true;
   partial.missing -= 1;
   return true;
 }
@@ -161,7 +177,7 @@ function place(partial: Partial, { index, count }: Fragment, piece: Buffer): boo
 function makeRoom(partial: Partial, before: number, size: number): void {
   if (partial.bytes.length > partial.lastSize) return;
   const last = partial.bytes;
-  partial.bytes = Buffer.allocUnsafeSlow(before + (partial.lastSize || Math.min(size, MAX_PAYLOAD - before)));
+  partial.bytes = Buffer.allocUnsafe(before + (partial.lastSize || Math.min(size, MAX_PAYLOAD - before)));
   last.copy(partial.bytes, before);
 }
 
