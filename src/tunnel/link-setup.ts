@@ -296,7 +296,8 @@ async function attachRelay(
     await relay.ready();
     const handler = link.handler('relayed');
     const stream = await met.stream.arrival();
-    link.attach(handler, await RelayCarrier.establish(stream, { role, name, runtime, ...common }, handler));
+    const options = { role, name, runtime, ...common, onDoubt: () => connection.check() };
+    link.attach(handler, await RelayCarrier.establish(stream, options, handler));
     search.relayIsUp();
   } finally {
     signal?.removeEventListener('abort', abort);
