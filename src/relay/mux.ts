@@ -80,6 +80,11 @@ export class Mux {
     return this.#session.rtt;
   }
 
+  /** Over, or about to be: its streams are being reset. */
+  get closed(): boolean {
+    return this.#closed || this.#session.closed;
+  }
+
   get streamCount(): number {
     return this.#session.streamCount;
   }

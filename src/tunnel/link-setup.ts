@@ -231,8 +231,8 @@ async function establishNew(
       events.onClose(error);
     },
     onRelayLost: () => {
-      // The peer may have died with its relay; or the way to the server has, and nobody has told us.
-      search.check();
+      // The peer may have died with its relay. Where the server has, the direct path is not to suffer from it.
+      if (connection.relay.connected) search.check();
       connection.check();
       events.onRelayLost();
     },
