@@ -24,6 +24,8 @@ export interface RelayCarrierOptions {
   /** False where the link never has datagrams: the lane for them is not set up. Default true. */
   readonly datagrams?: boolean;
   readonly runtime: Runtime;
+  /** The peer has not answered for 2 s: the way to the server may be dead. */
+  readonly onDoubt?: () => void;
 }
 
 /** How far the window of an inner stream grows. */
@@ -120,6 +122,7 @@ export class RelayCarrier implements Carrier {
     this.#mux = new Mux(session, tlsTransport(socket, runtime), runtime, {
       onStream: (stream) => handler.onStream(stream),
       onPong: () => handler.onPong(),
+      onDoubt: () => options.onDoubt?.(),
       onClose: (reason, problem) => {
         const expected = this.#closed;
         this.#closed = true;

@@ -71,6 +71,11 @@ export class RelayClient {
     this.#options = options;
   }
 
+  /** Whether the data connection is there; not any more when its streams hear of its end. */
+  get connected(): boolean {
+    return this.#mux !== undefined && !this.#mux.closed;
+  }
+
   /** Opens the data connection, unless it is there. Rejects with what `connect` rejects with. */
   ready(): Promise<void> {
     if (this.#mux !== undefined) return Promise.resolve();

@@ -3,6 +3,9 @@ import type { Instant } from '../machine.ts';
 const INTERVAL = 30_000;
 const PATIENCE = 10_000;
 
+/** A ping that has been answered by nothing for so long is a reason to look at what is below. Milliseconds. */
+const DOUBT = 2_000;
+
 /** How long the answer to a `check` may take, in milliseconds. */
 const CHECK_PATIENCE = 5_000;
 
@@ -21,12 +24,16 @@ export class Heartbeat {
   #heard: Instant;
   #busyUntil: Instant = Number.NEGATIVE_INFINITY;
   #checkDue: Instant | undefined;
+  /** This ping's silence has been told of. */
+  #doubted = false;
+  readonly #doubts: boolean;
   #reprieve: Instant | undefined;
   #rtt: number | undefined;
 
-  /** @param busyInterval milliseconds between pings while the session is in use */
-  constructor(now: Instant, busyInterval = INTERVAL) {
-    this.#busyInterval = busyInterval;
+  /** @param busyInterval milliseconds between pings while the session is in use; such a session tells of doubts, too */
+  constructor(now: Instant, busyInterval?: number) {
+    this.#busyInterval = busyInterval ?? INTERVAL;
+    this.#doubts = busyInterval !== undefined;
     this.#start = now;
     this.#heard = now;
   }
@@ -38,7 +45,8 @@ export class Heartbeat {
 
   /** When to look again. `inUse`: somebody would miss the peer. */
   deadline(inUse: boolean): Instant {
-    return this.#waiting ? this.#deathAt : this.#next(inUse);
+    if (!this.#waiting) return this.#next(inUse);
+    return this.#doubted ? this.#deathAt : Math.min(this.#doubtAt, this.#deathAt);
   }
 
   /** Any byte from the peer is a sign of life: on a slow path the pong can be far behind data. */
@@ -61,6 +69,13 @@ export class Heartbeat {
     return false;
   }
 
+  /** Whether the latest ping is in doubt: true once. */
+  isDoubtful(now: Instant): boolean {
+    if (!this.#waiting || this.#doubted || now < this.#doubtAt) return false;
+    this.#doubted = true;
+    return true;
+  }
+
   isDue(now: Instant, inUse: boolean): boolean {
     return !this.#waiting && now >= this.#next(inUse);
   }
@@ -75,6 +90,7 @@ export class Heartbeat {
   ping(now: Instant): number {
     this.#pinged = now;
     this.#waiting = true;
+    this.#doubted = !this.#doubts;
     this.#value = (this.#value + 1) >>> 0;
     return this.#value;
   }
@@ -92,6 +108,10 @@ export class Heartbeat {
     if (this.#pinged === undefined) return this.#start;
     const quick = this.#pinged + this.#busyInterval;
     return inUse || quick < this.#busyUntil ? quick : this.#pinged + INTERVAL;
+  }
+
+  get #doubtAt(): Instant {
+    return Math.max(this.#pinged ?? this.#start, this.#heard) + DOUBT;
   }
 
   get #deathAt(): Instant {

@@ -28,6 +28,8 @@ export interface MuxHandler {
   onStream(stream: MuxedStream): void;
   /** The peer has answered a ping: it is there, and `rtt` is known. */
   onPong?(): void;
+  /** It has not answered for 2 s, and what is below may be dead. */
+  onDoubt?(): void;
   /** There is one stream less, while the session goes on. */
   onStreamOver?(): void;
   /** The session is over, its streams have been reset. `problem` says how the peer broke the protocol, if it did. */
@@ -76,6 +78,11 @@ export class Mux {
 
   get rtt(): number | undefined {
     return this.#session.rtt;
+  }
+
+  /** Over, or about to be: its streams are being reset. */
+  get closed(): boolean {
+    return this.#closed || this.#session.closed;
   }
 
   get streamCount(): number {
@@ -189,6 +196,9 @@ export class Mux {
         break;
       case 'pong':
         this.#handler.onPong?.();
+        break;
+      case 'doubt':
+        this.#handler.onDoubt?.();
         break;
       case 'finished':
         this.#streams.delete(output.id);

@@ -32,6 +32,8 @@ export type SessionOutput =
   | { readonly type: 'drain'; readonly id: number }
   /** A pong has come: `rtt` is known, or known better. */
   | { readonly type: 'pong' }
+  /** Nothing has been heard for 2 s since a ping. */
+  | { readonly type: 'doubt' }
   /** The session is over; nothing follows. `left`: the peer says goodbye. `problem` is set when the peer broke the protocol. */
   | {
       readonly type: 'closed';
@@ -202,6 +204,7 @@ export class YamuxSession implements Machine<SessionOutput>, FrameSink {
     this.#now = now;
     if (this.#closed) return;
     if (this.#heartbeat.isDead(now)) this.#end(undefined, { type: 'closed', reason: 'timeout' });
+    else if (this.#heartbeat.isDoubtful(now)) this.#outputs.push({ type: 'doubt' });
     else if (this.#heartbeat.isDue(now, this.#inUse)) this.#outbox.ping(this.#heartbeat.ping(now));
   }
 

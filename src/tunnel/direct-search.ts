@@ -148,8 +148,7 @@ export class DirectSearch implements LinkListener {
 
   /** The server is back, and knows this link yet. What it was asked while it was away is lost. */
   onOnline(): void {
-    const isWanted = this.#meeting !== undefined && this.#meeting.refusal === undefined;
-    if (!isWanted) return;
+    if (this.#meeting === undefined || this.#meeting.refusal !== undefined) return;
     this.#talk?.tellAgain(this.#stood?.candidates ?? []);
     if (this.#active === undefined) this.#askUnlessUnderWay();
   }
@@ -324,7 +323,6 @@ export class DirectSearch implements LinkListener {
     if (this.#active !== path) return;
     this.#bytes.stop();
     this.#active = undefined;
-    this.#silent = false;
     this.#found = undefined;
     if (this.#closed || link.closed) return;
     link.relayedBecause('lost');

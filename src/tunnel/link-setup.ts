@@ -231,8 +231,8 @@ async function establishNew(
       events.onClose(error);
     },
     onRelayLost: () => {
-      // The peer may have died with its relay; or the way to the server, and nobody has noticed.
-      search.check();
+      // The peer may have died with its relay. Where the server has, the direct path is not to suffer from it.
+      if (connection.relay.connected) search.check();
       connection.check();
       events.onRelayLost();
     },
@@ -296,7 +296,8 @@ async function attachRelay(
     await relay.ready();
     const handler = link.handler('relayed');
     const stream = await met.stream.arrival();
-    link.attach(handler, await RelayCarrier.establish(stream, { role, name, runtime, ...common }, handler));
+    const options = { role, name, runtime, ...common, onDoubt: () => connection.check() };
+    link.attach(handler, await RelayCarrier.establish(stream, options, handler));
     search.relayIsUp();
   } finally {
     signal?.removeEventListener('abort', abort);

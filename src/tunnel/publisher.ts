@@ -4,7 +4,7 @@ import type { NatReport } from '../nat/report.ts';
 import type { Timer } from '../net/runtime.ts';
 import type { FromServer } from '../signaling/messages.ts';
 import type { PublishedTunnel, PublishOptions } from './api.ts';
-import type { Connection, Tenant } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
 import type { LinkPath } from './link.ts';
 import { acceptLink, type EstablishedLink } from './link-setup.ts';
@@ -13,6 +13,7 @@ import { type PeerStatus, Peers } from './peers.ts';
 import { toRanges } from './ports.ts';
 import { ServedLink } from './served-link.ts';
 import { Services } from './services.ts';
+import type { Tenant } from './tenant.ts';
 import { BaseTunnel } from './tunnel.ts';
 
 /** Links that a publisher has or is building at a time. */

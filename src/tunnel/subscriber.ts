@@ -6,7 +6,7 @@ import type { Timer } from '../net/runtime.ts';
 import { Backoff } from '../signaling/backoff.ts';
 import type { SubscribeOptions } from './api.ts';
 import { ResetCode } from './channel-frame.ts';
-import type { Connection, Tenant } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
 import { Forward } from './forward.ts';
 import type { Link, LinkPath } from './link.ts';
@@ -15,6 +15,7 @@ import type { UdpPort } from './local-port.ts';
 import { LocalPorts } from './local-ports.ts';
 import { type SubscribeSettings, subscribeSettings } from './options.ts';
 import { fromRanges, type OfferedPort } from './ports.ts';
+import type { Tenant } from './tenant.ts';
 import { BaseTunnel } from './tunnel.ts';
 import { UdpListener } from './udp/udp-listener.ts';
 

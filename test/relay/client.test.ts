@@ -151,9 +151,28 @@ describe('a data connection that was lost', () => {
     runtime.advance(6000);
     expect(opened()).toBe(1);
     await Promise.all([client.recover(), client.recover()]);
-    expect(opened()).toBe(2);
+    expect([opened(), client.connected]).toEqual([2, true]);
     await client.recover();
     expect(opened()).toBe(2);
+  });
+});
+
+describe('the end of a data connection', () => {
+  it('is known to those whose streams end by it, and a stream that ends alone is no such thing', async () => {
+    for (const isLost of [true, false]) {
+      const { client, openLane, wire, runtime } = await connected();
+      const arrival = client.expect(LINK).arrival();
+      const far = openLane(BULK_LANE);
+      const seen: boolean[] = [];
+      const ignore = () => {};
+      const onReset = () => seen.push(client.connected);
+      (await arrival).bulk.attach({ onData: ignore, onEnd: ignore, onDrain: ignore, onReset });
+      wire.cut = isLost;
+      if (isLost) client.check();
+      else far.stream.reset();
+      runtime.advance(6000);
+      expect(seen).toEqual([!isLost]);
+    }
   });
 });
 

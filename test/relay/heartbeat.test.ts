@@ -40,6 +40,20 @@ describe('a heartbeat', () => {
     expect([heartbeat.isDead(44_999), heartbeat.isDead(45_000)]).toEqual([false, true]);
   });
 
+  it('doubts the path once for each ping that nothing answers for 2 s', () => {
+    const heartbeat = quiet(5000);
+    heartbeat.ping(5000);
+    expect(heartbeat.deadline(true)).toBe(7000);
+    heartbeat.heard(6000);
+    expect([heartbeat.deadline(true), heartbeat.isDoubtful(7999)]).toEqual([8000, false]);
+    expect([heartbeat.isDoubtful(8000), heartbeat.isDoubtful(8001)]).toEqual([true, false]);
+    expect(heartbeat.deadline(true)).toBe(16_000);
+    heartbeat.heard(9000);
+    expect(heartbeat.isDoubtful(12_000)).toBe(false);
+    heartbeat.ping(12_000);
+    expect(heartbeat.isDoubtful(14_000)).toBe(true);
+  });
+
   it('looks twice when it looks late: the process may have been asleep', () => {
     const heartbeat = quiet();
     const value = heartbeat.ping(30_000);

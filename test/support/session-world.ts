@@ -77,11 +77,11 @@ export class Side {
     for (let output = this.session.pollOutput(); output; output = this.session.pollOutput()) {
       if (this.closed) throw new Error(`${output.type} after closed`);
       if (output.type === 'closed') this.closed = output;
-      else if (output.type !== 'pong') this.#note(output);
+      else if (output.type !== 'pong' && output.type !== 'doubt') this.#note(output);
     }
   }
 
-  #note(output: Exclude<SessionOutput, { type: 'closed' | 'pong' }>): void {
+  #note(output: Exclude<SessionOutput, { type: 'closed' | 'pong' | 'doubt' }>): void {
     if (output.type === 'stream') {
       if (this.halves.has(output.id)) throw new Error(`stream ${output.id} twice`);
       this.halves.set(output.id, new Half());
