@@ -1,7 +1,8 @@
 import { expect, test, vi } from 'vitest';
 import { silentLogger } from '../../src/log.ts';
-import { Connection, type Tenant } from '../../src/tunnel/connection.ts';
+import { Connection } from '../../src/tunnel/connection.ts';
 import { Store } from '../../src/tunnel/store.ts';
+import type { Tenant } from '../../src/tunnel/tenant.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 import { VirtualRuntime } from '../support/virtual-runtime.ts';
 
