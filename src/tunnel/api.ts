@@ -38,6 +38,8 @@ interface TunnelOptions {
   readonly grace?: number | undefined;
   /** Seconds without a packet after which a UDP flow is forgotten, 1 to 86400. Default 60. */
   readonly udpIdle?: number | undefined;
+  /** MiB that all connections of one link may hold each way, for applications and for acknowledgement, 4 to 1024. Default 64. */
+  readonly buffers?: number | undefined;
 }
 
 /** One of `localPort` and `ports` is needed. */

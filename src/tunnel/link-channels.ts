@@ -8,9 +8,6 @@ import { ChannelStream, type ChannelUser } from './channel-stream.ts';
 import { EndedChannels } from './ended-channels.ts';
 import type { LinkCarrier } from './link-carrier.ts';
 
-/** Bytes that all channels of a link may hold each way: for applications, and for a peer that has not acknowledged them. */
-const LINK_BUDGET = 64 * 1024 * 1024;
-
 /** Streams of one channel that may be lost in a row although their carrier lives: a peer that resets them does not want it. */
 const MAX_LOST = 4;
 
@@ -27,6 +24,8 @@ export interface LinkChannelsOptions {
   readonly maxChannels: number;
   /** How long a channel may be without a stream, milliseconds. */
   readonly grace: number;
+  /** Bytes that all channels may hold each way. */
+  readonly buffers: number;
   /** Undefined on a subscriber, whose peer opens none. */
   readonly onChannel?: AcceptChannel | undefined;
   /** The peer has broken the protocol, outside of any channel. */
@@ -46,8 +45,8 @@ interface Entry {
 /** The channels of a link. They go from carrier to carrier; who has opened them opens a stream for each on whatever is active. */
 export class LinkChannels {
   readonly #options: LinkChannelsOptions;
-  readonly #budget = new Budget(LINK_BUDGET);
-  readonly #sendBudget = new Budget(LINK_BUDGET);
+  readonly #budget: Budget;
+  readonly #sendBudget: Budget;
   readonly #channels = new Map<bigint, Entry>();
   readonly #ended = new EndedChannels();
   #active: LinkCarrier | undefined;
@@ -57,6 +56,8 @@ export class LinkChannels {
 
   constructor(options: LinkChannelsOptions) {
     this.#options = options;
+    this.#budget = new Budget(options.buffers);
+    this.#sendBudget = new Budget(options.buffers);
   }
 
   get count(): number {

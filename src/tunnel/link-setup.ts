@@ -16,7 +16,7 @@ import type { PortRange } from '../signaling/offered-ports.ts';
 import type { Connection } from './connection.ts';
 import { DirectSearch } from './direct-search.ts';
 import { EarlyListener } from './early-listener.ts';
-import { Link, type LinkOptions, MAX_CHANNELS } from './link.ts';
+import { Link, type LinkBounds, type LinkOptions, MAX_CHANNELS } from './link.ts';
 import { type Agreement, agree, directUnavailable, type Wish } from './link-mode.ts';
 import type { Meeting } from './meeting.ts';
 
@@ -51,8 +51,7 @@ export interface LinkRequest {
   readonly hash: string;
   readonly peerKey: Buffer;
   readonly mode: LinkMode;
-  /** How long the link lives without a path, milliseconds. */
-  readonly grace: number;
+  readonly bounds: LinkBounds;
   /** Wait for a publisher that is not there yet. */
   readonly wait: boolean;
   /** A link that has lost the server's relay, to be gone on with if the publisher has it yet. */
@@ -65,8 +64,7 @@ export interface LinkRequest {
 export interface LinkAcceptance {
   readonly peerKey: Buffer;
   readonly mode: LinkMode;
-  /** How long the link lives without a path, milliseconds. */
-  readonly grace: number;
+  readonly bounds: LinkBounds;
   /** The link with this first id, if there is one. */
   readonly find: (id: Buffer) => EstablishedLink | undefined;
   /** What is offered. */
@@ -92,7 +90,7 @@ export async function requestLink(
   events: LinkEvents,
 ): Promise<RequestedLink> {
   const { signaling, relay, runtime, identity } = connection;
-  const { name, hash, peerKey, mode, grace, wait, resume, onWaiting, signal } = request;
+  const { name, hash, peerKey, mode, bounds, wait, resume, onWaiting, signal } = request;
   const id = runtime.randomBytes(LINK_ID_SIZE);
   const certificate = resume?.certificate ?? (await connection.takeCertificate());
   const nonce = runtime.randomBytes(NONCE_SIZE);
@@ -115,7 +113,7 @@ export async function requestLink(
     const isKnown = resume?.peerFingerprint.equals(answer.fingerprint) ?? false;
     const met: Met = {
       role: 'subscriber',
-      ...{ name, certificate, peer: answer, peerKey, agreement, grace, early, stream },
+      ...{ name, certificate, peer: answer, peerKey, agreement, bounds, early, stream },
       known: isKnown ? resume : undefined,
       transcript: {
         link: id,
@@ -139,7 +137,7 @@ export async function requestLink(
 export async function acceptLink(
   connection: Connection,
   message: FromServer<'p2p_offer'>,
-  { peerKey, mode, grace, ports, find, admit }: LinkAcceptance,
+  { peerKey, mode, bounds, ports, find, admit }: LinkAcceptance,
   events: LinkEvents,
 ): Promise<EstablishedLink> {
   const { signaling, relay, runtime, identity } = connection;
@@ -165,7 +163,7 @@ export async function acceptLink(
     refuseIfHopeless(name, agreement);
     const met: Met = {
       role: 'publisher',
-      ...{ name, certificate, peer: offer, peerKey, agreement, grace, early, stream, known },
+      ...{ name, certificate, peer: offer, peerKey, agreement, bounds, early, stream, known },
       transcript: {
         link: id,
         ...{ offerNonce: offer.nonce, offerFingerprint: offer.fingerprint },
@@ -186,7 +184,7 @@ interface Met extends Pick<Meeting, 'certificate' | 'transcript' | 'peerKey'> {
   readonly name: string;
   readonly peer: PeerProof;
   readonly agreement: Agreement;
-  readonly grace: number;
+  readonly bounds: LinkBounds;
   readonly early: EarlyListener;
   readonly stream: ExpectedStream;
   /** The link that these two have already. */
@@ -211,7 +209,7 @@ async function establishNew(
   signal?: AbortSignal,
 ): Promise<EstablishedLink> {
   const { runtime } = connection;
-  const { role, name, certificate, peer, transcript, grace } = met;
+  const { role, name, certificate, peer, transcript, bounds } = met;
   const { mayRelay } = met.agreement;
   const maxChannels = Math.min(MAX_CHANNELS, connection.channelsPerLink);
   let settle: (error?: UnderpassError) => void = () => {};
@@ -220,7 +218,8 @@ async function establishNew(
   });
   const search = new DirectSearch({ connection, role, name });
   const link: Link = new Link({
-    ...{ name, runtime, maxChannels, mayRelay, grace },
+    ...{ name, runtime, maxChannels, mayRelay },
+    ...{ grace: bounds.grace, buffers: bounds.buffers },
     ...events,
     onPath: (path) => {
       if (path.kind === 'direct') settle();

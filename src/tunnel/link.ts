@@ -18,15 +18,21 @@ export type LinkPath =
   | { readonly kind: 'relayed'; readonly rtt: number | undefined; readonly reason: string }
   | { readonly kind: 'none'; readonly rtt: undefined; readonly reason: string };
 
-export interface LinkOptions {
+/** What a link may take of this machine. */
+export interface LinkBounds {
+  /** How long it lives without a path, milliseconds. */
+  readonly grace: number;
+  /** Bytes that its channels may hold each way: for applications, and for a peer that has not acknowledged them. */
+  readonly buffers: number;
+}
+
+export interface LinkOptions extends LinkBounds {
   /** The tunnel's name, for error messages. */
   readonly name: string;
   readonly runtime: Runtime;
   readonly maxChannels: number;
   /** Whether channels may go through the server. */
   readonly mayRelay: boolean;
-  /** How long it lives without a path, milliseconds. */
-  readonly grace: number;
   /** The peer opened a channel; undefined on a subscriber, whose peer opens none. */
   readonly onChannel?: AcceptChannel | undefined;
   /** The peer has broken the protocol, outside of any channel. */

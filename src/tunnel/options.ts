@@ -11,14 +11,22 @@ export const MAX_GRACE = 3600;
 export const DEFAULT_UDP_IDLE = 60;
 export const MAX_UDP_IDLE = 86_400;
 
-/** What both ends keep time by, in milliseconds. */
-interface Times {
+/** MiB that the connections of one link may hold each way, unless told otherwise, at least and at most. */
+export const DEFAULT_BUFFERS = 64;
+export const MIN_BUFFERS = 4;
+export const MAX_BUFFERS = 1024;
+
+const MIB = 1024 * 1024;
+
+/** What bounds the links of both ends: milliseconds, and bytes. */
+interface Bounds {
   readonly grace: number;
   readonly udpIdle: number;
+  readonly buffers: number;
 }
 
 /** A publisher's options, checked and with defaults filled in. */
-export interface PublishSettings extends Times {
+export interface PublishSettings extends Bounds {
   readonly localHost: string;
   readonly ports: readonly OfferedPort[];
   readonly admission: Admission;
@@ -27,7 +35,7 @@ export interface PublishSettings extends Times {
 }
 
 /** A subscriber's, likewise. */
-export interface SubscribeSettings extends Times {
+export interface SubscribeSettings extends Bounds {
   readonly listenHost: string;
   readonly plan: LocalPlan;
 }
@@ -40,28 +48,31 @@ export function publishSettings(options: PublishOptions): PublishSettings {
     ports: parsePorts(oneOf(localPort, ports), protocol),
     admission: new Admission({ allow, deny }),
     proxyProtocol: proxyProtocol === 'v2',
-    ...timesOf(options),
+    ...boundsOf(options),
   };
 }
 
 /** Throws `port_invalid`, `ports_invalid` or `argument_invalid`. */
 export function subscribeSettings(options: SubscribeOptions): SubscribeSettings {
   const { listenHost = '127.0.0.1', localPort, ports, protocol } = options;
-  return { listenHost, plan: parsePlan(oneOf(localPort, ports), protocol), ...timesOf(options) };
+  return { listenHost, plan: parsePlan(oneOf(localPort, ports), protocol), ...boundsOf(options) };
 }
 
-/** Whether seconds are among those that a setting may have. */
-export function isSeconds(value: number, least: number, most: number): boolean {
+/** Whether a whole number is among those that a setting may have. */
+export function isWithin(value: number, least: number, most: number): boolean {
   return Number.isInteger(value) && value >= least && value <= most;
 }
 
-function timesOf({
+function boundsOf({
   grace = DEFAULT_GRACE,
   udpIdle = DEFAULT_UDP_IDLE,
-}: PublishOptions | SubscribeOptions): Times {
-  if (!isSeconds(grace, 0, MAX_GRACE)) throw invalid(`grace is 0 to ${MAX_GRACE} seconds`);
-  if (!isSeconds(udpIdle, 1, MAX_UDP_IDLE)) throw invalid(`udpIdle is 1 to ${MAX_UDP_IDLE} seconds`);
-  return { grace: grace * 1000, udpIdle: udpIdle * 1000 };
+  buffers = DEFAULT_BUFFERS,
+}: PublishOptions | SubscribeOptions): Bounds {
+  if (!isWithin(grace, 0, MAX_GRACE)) throw invalid(`grace is 0 to ${MAX_GRACE} seconds`);
+  if (!isWithin(udpIdle, 1, MAX_UDP_IDLE)) throw invalid(`udpIdle is 1 to ${MAX_UDP_IDLE} seconds`);
+  if (!isWithin(buffers, MIN_BUFFERS, MAX_BUFFERS))
+    throw invalid(`buffers is ${MIN_BUFFERS} to ${MAX_BUFFERS} MiB`);
+  return { grace: grace * 1000, udpIdle: udpIdle * 1000, buffers: buffers * MIB };
 }
 
 function oneOf<T>(localPort: number | undefined, ports: T | undefined): number | T {

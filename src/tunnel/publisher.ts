@@ -162,7 +162,8 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
         this.#connection,
         message,
         {
-          ...{ peerKey: peerKey(key), mode, grace: settings.grace, ports: toRanges(settings.ports) },
+          ...{ peerKey: peerKey(key), mode, ports: toRanges(settings.ports) },
+          bounds: settings,
           find: (first) => this.#links.get(first.toString('base64url')),
           admit: (identity, isNew) => {
             served.identity = identityFingerprint(identity);

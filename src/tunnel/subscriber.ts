@@ -9,7 +9,7 @@ import { ResetCode } from './channel-frame.ts';
 import type { Connection } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
 import { Forward } from './forward.ts';
-import type { Link, LinkPath } from './link.ts';
+import type { Link, LinkBounds, LinkPath } from './link.ts';
 import { type EstablishedLink, requestLink } from './link-setup.ts';
 import type { UdpPort } from './local-port.ts';
 import { LocalPorts } from './local-ports.ts';
@@ -124,17 +124,17 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#retry?.cancel();
     const attempt = new AbortController();
     this.#attempt = attempt;
-    void this.#build(key, settings.grace, attempt);
+    void this.#build(key, settings, attempt);
   }
 
-  async #build(key: Buffer, grace: number, attempt: AbortController): Promise<void> {
+  async #build(key: Buffer, bounds: LinkBounds, attempt: AbortController): Promise<void> {
     const { target: name, mode = 'auto' } = this.#options;
     const resume = this.#established;
     let built: EstablishedLink | undefined;
     let lost: UnderpassError | undefined;
     try {
       const request = {
-        ...{ name, mode, grace, resume },
+        ...{ name, mode, bounds, resume },
         hash: secretHash(key),
         peerKey: peerKey(key),
         wait: this.#connection.reconnect,

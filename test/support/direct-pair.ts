@@ -65,7 +65,14 @@ class DirectEnd {
     this.role = role;
     this.cable = cable;
     this.link = new Link({
-      ...{ name: 'my-game', runtime, maxChannels: 10, mayRelay: true, grace: 60_000 },
+      ...{
+        name: 'my-game',
+        runtime,
+        maxChannels: 10,
+        mayRelay: true,
+        grace: 60_000,
+        buffers: 64 * 1024 * 1024,
+      },
       ...(role === 'publisher' &&
         ({
           onChannel: (_header, accept) => {

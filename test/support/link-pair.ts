@@ -93,7 +93,14 @@ export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = 
   const closes: { subscriber: unknown[]; publisher: unknown[] } = { subscriber: [], publisher: [] };
   const accepted: Application[] = [];
   const paths: { subscriber: LinkPath[]; publisher: LinkPath[] } = { subscriber: [], publisher: [] };
-  const common = { name: 'test', runtime, mayRelay: true, grace: 60_000, onRelayLost: () => {} };
+  const common = {
+    name: 'test',
+    runtime,
+    mayRelay: true,
+    grace: 60_000,
+    buffers: 64 * 1024 * 1024,
+    onRelayLost: () => {},
+  };
   const subscriber = new Link({
     ...common,
     maxChannels: 1024,

@@ -76,7 +76,7 @@ export function searchStage({ role = 'subscriber' as Role, refusal = undefined a
   };
   const made = () => FakeDirectPath.made.filter(({ options }) => options.punch.runtime === runtime);
   const link = new Link({
-    ...{ name: 'test', runtime, maxChannels: 10, mayRelay: true, grace: 60_000 },
+    ...{ name: 'test', runtime, maxChannels: 10, mayRelay: true, grace: 60_000, buffers: 64 * 1024 * 1024 },
     onPath: (path) => paths.push(path.kind === 'direct' ? `direct ${path.elapsed}` : path.reason),
     onRelayLost: () => {},
     onClose: () => {},

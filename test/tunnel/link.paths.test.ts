@@ -28,7 +28,7 @@ function linked(changes: Partial<LinkOptions> = {}) {
   const told: string[] = [];
   const runtime = new VirtualRuntime();
   const link: Link = new Link({
-    ...{ name: 'test', runtime, maxChannels: 10, mayRelay: true, grace: GRACE },
+    ...{ name: 'test', runtime, maxChannels: 10, mayRelay: true, grace: GRACE, buffers: 1 << 26 },
     onPath: (path) => told.push(inWords(path)),
     onRelayLost: () => told.push('relay lost'),
     onClose: (error) => told.push(error === undefined ? 'closed' : `over: ${error.code}`),

@@ -18,18 +18,19 @@ test('a port as ever, a port with a protocol, or several', () => {
 
 test('the rest has defaults, and times are in milliseconds', () => {
   expect(publishSettings({ ...publish, localPort: 80 })).toMatchObject({
-    ...{ localHost: 'localhost', proxyProtocol: false, grace: 60_000, udpIdle: 60_000 },
+    ...{ localHost: 'localhost', proxyProtocol: false, grace: 60_000, udpIdle: 60_000, buffers: 67_108_864 },
   });
   const told = {
     localPort: 80,
     grace: 0,
     udpIdle: 5,
+    buffers: 4,
     proxyProtocol: 'v2',
     deny: [],
     localHost: 'h',
   } as const;
   expect(publishSettings({ ...publish, ...told })).toMatchObject({
-    ...{ localHost: 'h', proxyProtocol: true, grace: 0, udpIdle: 5000 },
+    ...{ localHost: 'h', proxyProtocol: true, grace: 0, udpIdle: 5000, buffers: 4_194_304 },
   });
   expect(subscribeSettings({ ...subscribe, localPort: 80, grace: 3600 })).toMatchObject({
     ...{ listenHost: '127.0.0.1', grace: 3_600_000, udpIdle: 60_000 },
@@ -43,6 +44,8 @@ test.each([
   [{ localPort: 80, grace: 3601 }, 'grace is 0 to 3600 seconds'],
   [{ localPort: 80, grace: 0.5 }, 'grace is 0 to 3600 seconds'],
   [{ localPort: 80, udpIdle: 0 }, 'udpIdle is 1 to 86400 seconds'],
+  [{ localPort: 80, buffers: 3 }, 'buffers is 4 to 1024 MiB'],
+  [{ localPort: 80, buffers: 1025 }, 'buffers is 4 to 1024 MiB'],
 ])('%j: %s', (options, problem) => {
   for (const settings of [
     () => publishSettings({ ...publish, ...options }),

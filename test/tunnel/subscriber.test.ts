@@ -63,7 +63,14 @@ async function subscribed(rememberPeer = async () => ({ changed: false })) {
   const answer = async (prepare: (link: Link) => void = () => {}) => {
     const { events, resolve } = requests.at(-1) as { events: Request[2]; resolve(value: unknown): void };
     const link = new Link({
-      ...{ name: 'my-game', runtime, maxChannels: 10, mayRelay: true, grace: 60_000 },
+      ...{
+        name: 'my-game',
+        runtime,
+        maxChannels: 10,
+        mayRelay: true,
+        grace: 60_000,
+        buffers: 64 * 1024 * 1024,
+      },
       ...events,
     });
     const handler = link.handler('relayed');

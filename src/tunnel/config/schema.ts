@@ -39,7 +39,7 @@ export const identity = text(
   (value) => parseIdentityFingerprint(value) !== undefined,
   'must be the fingerprint of a key, such as 3f2a-91bc-0d4e-77a1-c2f0',
 );
-export const seconds = (least: number, most: number) => z.int().min(least).max(most);
+export const wholeNumber = (least: number, most: number) => z.int().min(least).max(most);
 export const host = text(isHost, 'must be a host name or an IP address, without a port');
 export const ipAddress = text((value) => isIP(value) !== 0, 'must be an IP address');
 export const name = text(isTunnelName, catalogue.name_invalid.hint);

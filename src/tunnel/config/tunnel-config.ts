@@ -4,7 +4,14 @@ import { PROTOCOLS } from '../../signaling/offered-ports.ts';
 import { MAX_FINGERPRINTS } from '../admission.ts';
 import type { PublishOptions, SubscribeOptions } from '../api.ts';
 import { earlyPorts, parsePlan } from '../local-plan.ts';
-import { MAX_GRACE, MAX_UDP_IDLE, publishSettings, subscribeSettings } from '../options.ts';
+import {
+  MAX_BUFFERS,
+  MAX_GRACE,
+  MAX_UDP_IDLE,
+  MIN_BUFFERS,
+  publishSettings,
+  subscribeSettings,
+} from '../options.ts';
 import * as is from './schema.ts';
 
 /** One entry of `tunnels`; `key` is what the file calls it. */
@@ -27,8 +34,9 @@ const entrySchema = z.strictObject({
   proxy_protocol: z.literal('v2').optional(),
   allow: z.array(is.identity).min(1).max(MAX_FINGERPRINTS).optional(),
   deny: z.array(is.identity).max(MAX_FINGERPRINTS).optional(),
-  grace: is.seconds(0, MAX_GRACE).optional(),
-  udp_idle: is.seconds(1, MAX_UDP_IDLE).optional(),
+  grace: is.wholeNumber(0, MAX_GRACE).optional(),
+  udp_idle: is.wholeNumber(1, MAX_UDP_IDLE).optional(),
+  buffers: is.wholeNumber(MIN_BUFFERS, MAX_BUFFERS).optional(),
 });
 
 export type TunnelEntry = z.infer<typeof entrySchema>;
@@ -103,10 +111,10 @@ function subscribeOptions(entry: TunnelEntry, secret: string): SubscribeOptions 
 }
 
 function commonOptions(
-  { local_port: localPort, protocol, mode, grace, udp_idle: udpIdle }: TunnelEntry,
+  { local_port: localPort, protocol, mode, grace, udp_idle: udpIdle, buffers }: TunnelEntry,
   secret: string,
 ) {
-  return { secret, localPort, protocol, mode, grace, udpIdle };
+  return { secret, localPort, protocol, mode, grace, udpIdle, buffers };
 }
 
 /** A list makes no plan, and is refused as what it would be with commas. */

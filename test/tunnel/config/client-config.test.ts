@@ -77,6 +77,7 @@ test('ports, keys and times', () => {
     deny: ["1111-2222-3333-4444-5555"]
     grace: 0
     udp_idle: 300
+    buffers: 16
 `)}  one: { proto: p2p, ports: 80/tcp+udp, p2p_name: one, p2p_secret: s }
   udp: { proto: p2p, local_port: 80, protocol: udp, p2p_name: udp, p2p_secret: s }
   same: { proto: p2p, ports: same, p2p_target: x, p2p_secret: s, grace: 3600 }
@@ -87,7 +88,13 @@ test('ports, keys and times', () => {
   expect(tunnels.map(({ options }) => options)).toEqual([
     {
       ...{ name: 'web', secret: 's', ports: [25565, '24454/udp', '27015-27020/udp'], proxyProtocol: 'v2' },
-      ...{ allow: ['3f2a-91bc-0d4e-77a1-c2f0'], deny: ['1111-2222-3333-4444-5555'], grace: 0, udpIdle: 300 },
+      ...{
+        allow: ['3f2a-91bc-0d4e-77a1-c2f0'],
+        deny: ['1111-2222-3333-4444-5555'],
+        grace: 0,
+        udpIdle: 300,
+        buffers: 16,
+      },
     },
     { name: 'one', secret: 's', ports: '80/tcp+udp' },
     { name: 'udp', secret: 's', localPort: 80, protocol: 'udp' },
@@ -164,6 +171,7 @@ test.each([
   [named('    grace: 3601\n'), '7: tunnels.web.grace: must be at most 3600'],
   [named('    grace: 1.5\n'), '7: tunnels.web.grace: must be a whole number'],
   [named('    udp_idle: 0\n'), '7: tunnels.web.udp_idle: must be at least 1'],
+  [named('    buffers: 3\n'), '7: tunnels.web.buffers: must be at least 4'],
   [targeted('    proxy_protocol: v2\n'), '7: tunnels.web.proxy_protocol: is for tunnels with p2p_name'],
   [targeted('    allow: [3f2a-91bc-0d4e-77a1-c2f0]\n'), '7: tunnels.web.allow: is for tunnels with p2p_name'],
   [named('').replace('proto: p2p', 'proto: http'), '3: tunnels.web.proto: must be p2p'],
