@@ -59,12 +59,12 @@ export class RelayClient {
   readonly #expected = new Map<string, Expected[]>();
   #connecting: Promise<void> | undefined;
   #mux: Mux | undefined;
+  /** Whoever waits for the last stream to be over. */
+  #onQuiet: (() => void) | undefined;
   /** What `#mux` runs on. */
   #socket: OpenWebSocket | undefined;
   /** It was there, and was lost: the server may not know that yet. */
   #wasLost = false;
-  /** Whoever waits for the last stream to be over. */
-  #onQuiet: (() => void) | undefined;
   #closed = false;
 
   constructor(options: RelayClientOptions) {

@@ -19,13 +19,12 @@ import { defaultLimits } from '../signaling/limits.ts';
 import type { FromServer, StunGreeting } from '../signaling/messages.ts';
 import { VERSION } from '../version.ts';
 import type { ClientOptions } from './api.ts';
+import type { LinkListener } from './link-listener.ts';
 import { NatWatch } from './nat-watch.ts';
 import type { Standpoint } from './standpoint.ts';
 import type { Store } from './store.ts';
 import { namedStunServer, ownStunServer } from './stun-servers.ts';
-import type { LinkListener, Tenant } from './tenant.ts';
-
-export type { LinkListener, Tenant };
+import type { Tenant } from './tenant.ts';
 
 const DATA_CONNECT_TIMEOUT = 10_000;
 
@@ -184,6 +183,8 @@ export class Connection {
 
   /** Whether connections of this tunnel's wait for a path: a server that is away is tried after 5 s at most then. */
   hurry(tenant: Tenant, isWaiting: boolean): void {
+    // What leads to it may have died with the path, and nobody has noticed.
+    if (isWaiting && !this.#waiting.has(tenant)) this.check();
     if (isWaiting) this.#waiting.add(tenant);
     else this.#waiting.delete(tenant);
     this.#signaling?.hurry(this.#waiting.size > 0);

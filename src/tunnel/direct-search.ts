@@ -7,19 +7,17 @@ import type { Prediction } from '../punch/round.ts';
 import type { PunchResult } from '../signaling/client.ts';
 import type { FromServer } from '../signaling/messages.ts';
 import type { SealedMessage } from '../signaling/peer-message.ts';
-import type { Connection, LinkListener } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { DirectBytes } from './direct-bytes.ts';
 import { DirectPath } from './direct-path.ts';
 import type { EarlyListener } from './early-listener.ts';
 import { knownPart, type Order } from './known-step.ts';
 import type { LinkCarrier } from './link-carrier.ts';
+import type { LinkListener } from './link-listener.ts';
 import type { Meeting } from './meeting.ts';
-import { isPassing, NextSearch } from './next-search.ts';
+import { FIRST_SEARCH, isPassing, NextSearch, SEARCHES_PER_MINUTE } from './next-search.ts';
 import { PeerTalk } from './peer-talk.ts';
 import { type Standpoint, sameNetwork } from './standpoint.ts';
-
-/** Searches a minute, in the long run, whatever the server wants: each may send a few thousand probes. */
-const SEARCHES_PER_MINUTE = 6;
 
 export interface DirectSearchOptions {
   readonly connection: Connection;
@@ -27,9 +25,6 @@ export interface DirectSearchOptions {
   /** The tunnel's, for error messages. */
   readonly name: string;
 }
-
-/** The number of the first search after a meeting. */
-const FIRST_SEARCH = 1;
 
 /**
  * Looks for a direct path for one link as the server orders it, and again when it is lost. The peers of a link may meet again, when
@@ -209,13 +204,15 @@ export class DirectSearch implements LinkListener {
     } else if (search === this.#found?.search && !this.#silent) {
       // The server has not heard of it: one of us was away, or this has crossed with it.
       this.#answer(this.#found.result);
-    } else if (standpoint === undefined || planned === undefined || quiche === undefined) {
-      this.#answer({ result: 'failed' });
-    } else if (!this.#isSeekingIn(search) && !this.#searches.take('', runtime.now())) {
-      this.#answer({ result: 'failed' });
-    } else if (!this.#hasTurn(planned)) {
-      this.#answer({ result: 'failed' });
-    } else this.#take(meeting, standpoint, search, { planned, vouched });
+    } else if (
+      standpoint !== undefined &&
+      planned !== undefined &&
+      quiche !== undefined &&
+      (this.#isSeekingIn(search) || this.#searches.take('', runtime.now())) &&
+      this.#hasTurn(planned)
+    ) {
+      this.#take(meeting, standpoint, search, { planned, vouched });
+    } else this.#answer({ result: 'failed' });
   }
 
   #answer(result: PunchResult): void {
@@ -259,14 +256,12 @@ export class DirectSearch implements LinkListener {
     const { runtime, log, signaling, quiche } = connection;
     const { link } = meeting.transcript;
     const { sockets, measured, loopback } = standpoint;
-    if (this.#keys === undefined || quiche === undefined) throw new Error('a search before the peers met');
+    const keys = this.#keys;
+    if (keys === undefined || quiche === undefined) throw new Error('a search before the peers met');
     let handler: LinkCarrier | undefined;
     const path: DirectPath = new DirectPath(
       {
-        punch: {
-          ...{ role, link, keys: this.#keys, measured, loopback, sockets, runtime, log },
-          budget: this.#budget,
-        },
+        punch: { role, link, keys, measured, loopback, sockets, runtime, log, budget: this.#budget },
         quic: {
           ...{ quiche, role, name, runtime },
           certificate: meeting.certificate,
@@ -274,9 +269,11 @@ export class DirectSearch implements LinkListener {
           maxStreams: meeting.maxStreams,
           onSilence: (silent) => {
             handler?.onSilence(silent);
-            if (this.#active === path) this.#silent = silent;
-            if (this.#active !== path || !silent) return;
-            // It may be heard of again. Meanwhile the server's path may have died with it, and the NATs have to be got through anew.
+            // What is on it may be heard of again. Meanwhile the NATs may have to be got through anew.
+            if (this.#active !== path) return;
+            this.#silent = silent;
+            if (!silent) return;
+            // What is on it goes by the server now, if the way there has not died with it.
             connection.check();
             this.#askUnlessUnderWay();
           },

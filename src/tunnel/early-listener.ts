@@ -1,6 +1,7 @@
 import type { FromServer } from '../signaling/messages.ts';
 import type { SealedMessage } from '../signaling/peer-message.ts';
-import type { Connection, LinkListener } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { LinkListener } from './link-listener.ts';
 import type { Standpoint } from './standpoint.ts';
 
 /** Notices that come before the peers have met: no more than a first step and a handful of addresses. */

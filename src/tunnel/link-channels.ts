@@ -14,6 +14,9 @@ const LINK_BUDGET = 64 * 1024 * 1024;
 /** Streams of one channel that may be lost in a row although their carrier lives: a peer that resets them does not want it. */
 const MAX_LOST = 4;
 
+/** How long the opener may take at least to go on with a channel elsewhere, however short the grace is: milliseconds. */
+const MIN_ORPHANED = 5000;
+
 /** The peer has opened a channel: `accept` makes it. Has to be called at once; reset what comes of it if it is not wanted. */
 export type AcceptChannel = (header: ChannelHeader, accept: (user: ChannelUser) => ChannelStream) => void;
 
@@ -160,7 +163,8 @@ export class LinkChannels {
     if (carrier.gone === undefined && carrier === this.#active) entry.lost += 1;
     if (entry.channel.sendingOn === undefined) {
       entry.orphaned?.cancel();
-      entry.orphaned = runtime.setTimer(grace, () => entry.channel.abandon(ResetCode.closed));
+      const time = Math.max(grace, MIN_ORPHANED);
+      entry.orphaned = runtime.setTimer(time, () => entry.channel.abandon(ResetCode.closed));
     }
     // A carrier that dies loses its streams first: what takes its place is known when all of them are gone.
     if (this.#mending) return;

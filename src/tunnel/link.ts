@@ -9,9 +9,6 @@ import { LinkDatagrams } from './udp/link-datagrams.ts';
 /** Channels that a link carries at a time, unless the server asks for fewer. */
 export const MAX_CHANNELS = 1024;
 
-/** How long a link waits for a new path when it has none, unless it is told otherwise. Milliseconds. */
-export const DEFAULT_GRACE = 60_000;
-
 /** How long a direct carrier stays when there is a newer one, milliseconds: what is on its way on it need not be sent again. */
 const LINGER = 2000;
 

@@ -1,5 +1,11 @@
 import type { Runtime, Timer } from '../net/runtime.ts';
 
+/** Searches a minute, in the long run, whatever the server wants: each may send a few thousand probes. */
+export const SEARCHES_PER_MINUTE = 6;
+
+/** The number of the first search after a meeting. */
+export const FIRST_SEARCH = 1;
+
 /** From a search that found nothing to the next: from the first to the second figure, doubled each time. Milliseconds. */
 const FIRST_PAUSE = 10_000;
 const LAST_PAUSE = 3_600_000;

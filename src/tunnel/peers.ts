@@ -78,6 +78,10 @@ export class Peers {
     this.#onChange = onChange;
   }
 
+  has(peer: string): boolean {
+    return this.#peers.has(peer);
+  }
+
   /** Somebody has connected. @param peer a name that nobody else has now */
   add(peer: string, arrival: PeerArrival): void {
     this.#peers.set(peer, { ...arrival, since: this.#runtime.now() });

@@ -8,8 +8,9 @@ const VERSION = 0x20;
 const Command = { local: 0, proxy: 1 } as const;
 const Family = { unspecified: 0x00, inet: 0x10, inet6: 0x20 } as const;
 const Protocol = { unspecified: 0, tcp: 1, udp: 2 } as const;
-/** The first type that is free for private use. */
+/** Types that are free for private use. */
 const IDENTITY_TLV = 0xe0;
+const CLAIM_TLV = 0xe1;
 const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 
 /** An address, and a port that is 0 where it is not known. */
@@ -18,10 +19,15 @@ export interface ProxyEndpoint {
   readonly port: number;
 }
 
+export interface ProxySource extends ProxyEndpoint {
+  /** Whether it is only what the server says, which the service is told. */
+  readonly claimed: boolean;
+}
+
 export interface ProxyHeader {
   readonly protocol: 'tcp' | 'udp';
   /** Where the subscriber is. Undefined: nobody knows. */
-  readonly source: ProxyEndpoint | undefined;
+  readonly source: ProxySource | undefined;
   /** The local service. */
   readonly destination: ProxyEndpoint | undefined;
   /** The fingerprint of the subscriber's identity, as underpass prints it. */
@@ -38,7 +44,11 @@ export function proxyHeader({ protocol, source, destination, identity }: ProxyHe
   const family = addresses?.family ?? Family.unspecified;
   const transport = addresses === undefined ? Protocol.unspecified : Protocol[protocol];
   const block = addresses?.block ?? Buffer.alloc(0);
-  const tlv = encodeTlv(IDENTITY_TLV, Buffer.from(identity, 'ascii'));
+  const isClaim = addresses !== undefined && source?.claimed === true;
+  const tlv = Buffer.concat([
+    encodeTlv(IDENTITY_TLV, Buffer.from(identity, 'ascii')),
+    ...(isClaim ? [encodeTlv(CLAIM_TLV, Buffer.from([1]))] : []),
+  ]);
   const length = Buffer.alloc(2);
   length.writeUInt16BE(block.length + tlv.length);
   const head = Buffer.from([VERSION | command, family | transport]);

@@ -4,7 +4,7 @@ import type { NatReport } from '../nat/report.ts';
 import type { Timer } from '../net/runtime.ts';
 import type { FromServer } from '../signaling/messages.ts';
 import type { PublishedTunnel, PublishOptions } from './api.ts';
-import type { Connection, Tenant } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
 import type { LinkPath } from './link.ts';
 import { acceptLink, type EstablishedLink } from './link-setup.ts';
@@ -13,6 +13,7 @@ import { type PeerStatus, Peers } from './peers.ts';
 import { toRanges } from './ports.ts';
 import { ServedLink } from './served-link.ts';
 import { Services } from './services.ts';
+import type { Tenant } from './tenant.ts';
 import { BaseTunnel } from './tunnel.ts';
 
 /** Links that a publisher has or is building at a time. */
@@ -30,7 +31,7 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
   readonly #peers: Peers;
   /** By the id of their first meeting. */
   readonly #links = new Map<string, EstablishedLink>();
-  /** Meetings under way, by id. */
+  /** Meetings under way, by their short names. */
   readonly #meetings = new Set<string>();
   #key: Buffer | undefined;
   #settings: PublishSettings | undefined;
@@ -75,7 +76,10 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
   }
 
   onOffer(message: FromServer<'p2p_offer'>): void {
-    if (this.#key === undefined || this.over || this.#meetings.has(message.link)) {
+    const peer = shortNameOf(message);
+    // Ids are the peer's choice, and offers can be repeated: who is connected is known by one that nobody else has.
+    const isTaken = this.#meetings.has(peer) || this.#peers.has(peer);
+    if (this.#key === undefined || this.over || isTaken) {
       this.#refuse(message, 'peer_refused');
     } else if (this.#meetings.size >= MAX_LINKS) {
       this.#refuse(message, 'too_many_links');
@@ -148,10 +152,10 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
     const [settings, services] = [this.#settings, this.#services];
     if (settings === undefined || services === undefined) throw new Error('an offer before the start');
     const { link: id, name, peer_address: claim } = message;
-    const peer = id.slice(0, 8);
+    const peer = shortNameOf(message);
     const served = new ServedLink(services, { peer, name, claim });
     let joined = false;
-    this.#meetings.add(id);
+    this.#meetings.add(peer);
     try {
       const { mode = 'auto' } = this.#options;
       const established = await acceptLink(
@@ -172,6 +176,7 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
           onDatagram: (port, flow, payload) => served.onDatagram(port, flow, payload),
           onOffence: (problem) => this.complain(new UnderpassError('protocol_error', { problem })),
           onPath: (path) => {
+            served.onPath(path);
             if (joined) this.#onPath(peer, path);
           },
           onRelayLost: () => {},
@@ -203,7 +208,7 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
       if (this.#connection.online) this.#connection.signaling.closeLink(id, error.code);
       if (!this.over && error.code !== 'peer_refused') this.complain(error);
     } finally {
-      this.#meetings.delete(id);
+      this.#meetings.delete(peer);
     }
   }
 
@@ -229,6 +234,11 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
   #refuse({ link }: FromServer<'p2p_offer'>, code: ErrorCode): void {
     if (this.#connection.online) this.#connection.signaling.refuse(link, code);
   }
+}
+
+/** What events and `peers` call whoever makes this offer. */
+function shortNameOf({ link }: FromServer<'p2p_offer'>): string {
+  return link.slice(0, 8);
 }
 
 /** The same error, knowing which tunnel it is about. */

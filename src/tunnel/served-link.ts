@@ -1,6 +1,6 @@
 import type { ChannelHeader } from './channel-frame.ts';
 import type { ChannelStream, ChannelUser } from './channel-stream.ts';
-import type { Link } from './link.ts';
+import type { Link, LinkPath } from './link.ts';
 import { addressOf, PeerMeter } from './peers.ts';
 import { proxyHeader } from './proxy-protocol.ts';
 import type { ServedPeer } from './service.ts';
@@ -26,6 +26,8 @@ export class ServedLink {
   /** The fingerprint of the subscriber's key, once that is proved. */
   identity = '';
   link: Link | undefined;
+  /** The latest there was: a peer that has lost its path is where it was. */
+  #path: LinkPath | undefined;
   #closed = false;
 
   constructor(services: Services, options: ServedLinkOptions) {
@@ -43,6 +45,10 @@ export class ServedLink {
     const { address, claimed } = this.#source;
     const { identity } = this;
     return { event: 'peer', name, peer, identity, address, address_claimed: claimed } as const;
+  }
+
+  onPath(path: LinkPath): void {
+    if (path.kind !== 'none') this.#path = path;
   }
 
   onChannel(header: ChannelHeader, accept: (user: ChannelUser) => ChannelStream): void {
@@ -73,6 +79,6 @@ export class ServedLink {
   }
 
   get #source() {
-    return addressOf(this.link?.path, this.#options.claim);
+    return addressOf(this.#path, this.#options.claim);
   }
 }

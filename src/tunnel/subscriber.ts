@@ -6,7 +6,7 @@ import type { Timer } from '../net/runtime.ts';
 import { Backoff } from '../signaling/backoff.ts';
 import type { SubscribeOptions } from './api.ts';
 import { ResetCode } from './channel-frame.ts';
-import type { Connection, Tenant } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
 import { Forward } from './forward.ts';
 import type { Link, LinkPath } from './link.ts';
@@ -15,14 +15,12 @@ import type { UdpPort } from './local-port.ts';
 import { LocalPorts } from './local-ports.ts';
 import { type SubscribeSettings, subscribeSettings } from './options.ts';
 import { fromRanges, type OfferedPort } from './ports.ts';
+import type { Tenant } from './tenant.ts';
 import { BaseTunnel } from './tunnel.ts';
 import { UdpListener } from './udp/udp-listener.ts';
 
 /** A link that lasted this long was a good one: the next attempts are quick again. Milliseconds. */
 const STABLE_TIME = 10_000;
-
-/** Between two attempts while connections wait, milliseconds. */
-const MAX_DELAY_IN_GRACE = 5000;
 
 /** Brings a friend's service to a local port: binds the port, and keeps a link to whoever publishes the name. */
 export class Subscriber extends BaseTunnel implements Tenant {
@@ -169,10 +167,17 @@ export class Subscriber extends BaseTunnel implements Tenant {
       // And the relay may have been lost already.
       else this.#seek();
     } catch (thrown) {
-      if (this.#attempt !== attempt) return;
-      this.#attempt = undefined;
+      if (built !== undefined) this.#forsake(built);
+      else if (this.#attempt !== attempt) return;
+      else this.#attempt = undefined;
       if (!this.over) this.#failed(asUnderpassError(thrown));
     }
+  }
+
+  /** It is up, and of no use: what it needs here, such as the disk, has failed. */
+  #forsake(established: EstablishedLink): void {
+    if (this.#established === established) this.#established = undefined;
+    established.link.close();
   }
 
   async #welcome(established: EstablishedLink, offered: readonly OfferedPort[]): Promise<void> {
@@ -182,7 +187,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
     this.#established = established;
     this.#announced = false;
     this.#linkedAt = this.#connection.runtime.now();
-    // The publisher has forgotten it, and what was on it.
+    // The publisher has forgotten it, and what was on it; and may count its ports in another way now.
+    this.#ports?.hold();
     before?.close();
     const memory = await this.#connection.store.rememberPeer(this.#connection.server, target, identity);
     if (memory.changed) {
@@ -234,12 +240,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
     if (!this.#connection.online) return;
     this.complain(error);
     this.#retry?.cancel();
-    const delay = this.#backoff.next(false);
-    const isWaitedFor = this.#link?.path.kind === 'none';
-    this.#retry = this.#connection.runtime.setTimer(
-      isWaitedFor ? Math.min(delay, MAX_DELAY_IN_GRACE) : delay,
-      () => this.#seek(),
-    );
+    this.#backoff.hurried = this.#link?.path.kind === 'none';
+    this.#retry = this.#connection.runtime.setTimer(this.#backoff.next(false), () => this.#seek());
   }
 
   #announce(): void {
@@ -253,7 +255,9 @@ export class Subscriber extends BaseTunnel implements Tenant {
   /** A local UDP port. What comes while there is no link is lost, as datagrams are. */
   #udpPort(number: number, idle: number): UdpPort {
     const { runtime } = this.#connection;
-    const onDatagram = (flow: number, payload: Buffer) => this.#link?.sendDatagram(number, flow, payload);
+    const onDatagram = (flow: number, payload: Buffer) => {
+      if (this.#announced) this.#link?.sendDatagram(number, flow, payload);
+    };
     const listener = new UdpListener({ runtime, idle, onDatagram });
     this.#udp.set(number, listener);
     return {

@@ -1,8 +1,6 @@
 import type { UnderpassError } from '../errors.ts';
 import type { NatReport } from '../nat/report.ts';
 import type { FromServer } from '../signaling/messages.ts';
-import type { SealedMessage } from '../signaling/peer-message.ts';
-import type { Standpoint } from './standpoint.ts';
 
 /** A tunnel, as the connection it lives on sees it. */
 export interface Tenant {
@@ -20,15 +18,4 @@ export interface Tenant {
   onReplaced(): void;
   /** Another network, or more is known of it. */
   onNat(report: NatReport): void;
-}
-
-/** A link that looks for a direct path, as the connection it was made through sees it. */
-export interface LinkListener {
-  onPeerMessage(message: SealedMessage): void;
-  onPunchStep(step: FromServer<'p2p_step'>): void;
-  onPunchGo(step: number): void;
-  onPunchRelay(search: number, reason: string): void;
-  onStandpoint(standpoint: Standpoint): void;
-  /** The connection was built again, and the server knows the link yet. */
-  onOnline(): void;
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, vi } from 'vitest';
 import { echo, type Program, test as relayed, type TestServer, type World } from '../support/e2e.ts';
-import { directPath, goDirectOnServer, NO_ROUTER, pathsOf, STUN, test } from '../support/e2e-direct.ts';
+import { directPath, NO_ROUTER, pathsOf, STUN, test } from '../support/e2e-direct.ts';
 import { Middlebox } from '../support/e2e-middlebox.ts';
 import { download, mebibytes } from '../support/e2e-transfer.ts';
 
@@ -134,77 +134,81 @@ relayed('half-closed connections keep their halves when the relay is lost', asyn
   ]);
 });
 
-describe.concurrent('the server does not come back', () => {
-  relayed('within the grace nothing happens, then there is a reset', async ({ world }) => {
-    const server = await world.server();
+/** A publisher, and two subscribers: one reaches it by the relay, the other directly. Each has a connection. */
+async function bothWays(world: World, service: number, args: readonly string[] = []) {
+  const server = await world.server(STUN);
+  const publisher = await world.publish(server, service, { args: [...NO_ROUTER, ...args] });
+  const join = async (user: string, own: readonly string[]) => {
+    const { program, port } = await world.subscribe(server, { user, args: [...own, ...args] });
+    const wire = await world.wire(port);
+    wire.send('before');
+    return { program, port, wire };
+  };
+  const relayed = await join('relayed', RELAY);
+  const direct = await join('direct', NO_ROUTER);
+  await Promise.all([directPath(direct.program), directPath(publisher)]);
+  return { server, publisher, relayed, direct };
+}
+
+describe.concurrent('for a while', () => {
+  test('the server does not come back: a reset after the grace, and nothing where it goes directly', async ({
+    world,
+  }) => {
     const service = await world.counterpart();
-    await world.publish(server, service.port, { args: [...RELAY, ...GRACE] });
-    const subscriber = await world.subscribe(server, { args: [...RELAY, ...GRACE] });
-    const near = await world.wire(subscriber.port);
-    near.send('hello');
-    const far = await service.accept();
-    expect(await far.read(5)).toBe('hello');
-    far.send('never');
+    const { server, relayed, direct } = await bothWays(world, service.port, GRACE);
+    const accepted = [await service.accept(), await service.accept()] as const;
+    for (const far of accepted) {
+      expect(await far.read(6)).toBe('before');
+      far.send('and');
+    }
+    const [far, farDirect] = accepted;
+    expect(await direct.wire.read(3)).toBe('and');
+    expect(await relayed.wire.read(3)).toBe('and');
 
     const killed = performance.now();
     await server.program.stop('SIGKILL');
-    near.send('lost');
-    const took = async (wire: typeof near) => {
+    relayed.wire.send('lost');
+    const took = async (wire: typeof far) => {
       expect(await wire.closed).toBe('reset');
       return (performance.now() - killed) / 1000;
     };
-    for (const seconds of await Promise.all([took(near), took(far)])) {
+    for (const seconds of await Promise.all([took(relayed.wire), took(far)])) {
       expect(seconds).toBeGreaterThan(GRACE_SECONDS - 0.5);
       expect(seconds).toBeLessThan(GRACE_SECONDS + 5);
     }
+    await delay(2000);
+    direct.wire.end('after');
+    expect(await farDirect.readAll()).toBe('after');
+    farDirect.end();
+    expect(await direct.wire.closed).toBe('ended');
   });
 
-  test('what is direct goes on for longer than the grace', async ({ world }) => {
-    const service = await world.echoService();
-    const { server, subscriber } = await goDirectOnServer(world, service.port, GRACE);
-    const wire = await world.wire(subscriber.port);
-    wire.send('before');
-    expect(await wire.read(6)).toBe('before');
-    await server.program.stop('SIGKILL');
-    await delay(1000 * (GRACE_SECONDS + 2));
-    wire.end('after');
-    expect(await wire.readAll()).toBe('after');
-    expect(await wire.closed).toBe('ended');
-  });
-});
-
-// A laptop's lid, for as long as most servers and routers remember.
-describe.concurrent('a process is stopped for 20 s', () => {
+  // A laptop's lid, for as long as most servers and routers remember.
   const LID = 20_000;
 
-  for (const way of ['relayed', 'direct'] as const) {
-    for (const victim of ['subscriber', 'publisher'] as const) {
-      test(`${way}: the ${victim}`, { timeout: 90_000 }, async ({ world }) => {
-        const service = await world.echoService();
-        const server = await world.server(way === 'direct' ? STUN : {});
-        const args = way === 'direct' ? NO_ROUTER : RELAY;
-        const publisher = await world.publish(server, service.port, { args });
-        const { program: subscriber, port } = await world.subscribe(server, { args });
-        if (way === 'direct') await Promise.all([directPath(subscriber), directPath(publisher)]);
-        const wire = await world.wire(port);
-        wire.send('before');
-        expect(await wire.read(6)).toBe('before');
-
-        const stopped = victim === 'subscriber' ? subscriber : publisher;
-        stopped.kill('SIGSTOP');
-        // What is written meanwhile is not forgotten.
-        wire.send('during');
-        await delay(LID);
-        stopped.kill('SIGCONT');
-        const opened = performance.now();
+  for (const victim of ['subscriber', 'publisher'] as const) {
+    test(`the ${victim} is stopped for 20 s`, { timeout: 120_000 }, async ({ world }) => {
+      const service = await world.echoService();
+      const { publisher, relayed, direct } = await bothWays(world, service.port);
+      const ways = { relayed, direct };
+      for (const { wire } of [relayed, direct]) expect(await wire.read(6)).toBe('before');
+      const stopped = victim === 'publisher' ? [publisher] : [relayed.program, direct.program];
+      for (const program of stopped) program.kill('SIGSTOP');
+      // What is written meanwhile is not forgotten.
+      for (const { wire } of [relayed, direct]) wire.send('during');
+      await delay(LID);
+      for (const program of stopped) program.kill('SIGCONT');
+      const opened = performance.now();
+      const goOn = async ([way, { wire, port }]: [string, typeof relayed]) => {
         wire.end('after');
         expect(await wire.readAll()).toBe('duringafter');
         expect(await wire.closed).toBe('ended');
         const seconds = (performance.now() - opened) / 1000;
         process.stdout.write(`${way}, the ${victim} stopped: went on after ${seconds.toFixed(1)} s\n`);
         expect(await echo(port, 'a new one')).toBe('a new one');
-      });
-    }
+      };
+      await Promise.all(Object.entries(ways).map(goOn));
+    });
   }
 });
 
@@ -236,23 +240,25 @@ describe.each([
     expect(performance.now() - ready).toBeLessThan(10_000);
   });
 
-  test('a subscriber that leaves is gone at once', async ({ world }) => {
-    const { publisher, subscriber, far } = await connected(world);
+  test('who leaves is gone at once, at the other end', async ({ world }) => {
+    const { server, service, publisher, subscriber, far, options } = await connected(world);
     const asked = performance.now();
     subscriber.kill('SIGINT');
     await publisher.event('peer', { action: 'left' });
     expect(performance.now() - asked).toBeLessThan(2000);
     expect(await far.closed).toBe('reset');
     expect(await subscriber.exit()).toBe(0);
-  });
 
-  test('a publisher that leaves resets at once', async ({ world }) => {
-    const { publisher, subscriber, near } = await connected(world);
-    const asked = performance.now();
+    const another = await world.subscribe(server, options);
+    const near = await world.wire(another.port);
+    near.send('hello');
+    expect(await (await service.accept()).read(5)).toBe('hello');
+    const askedAgain = performance.now();
     publisher.kill('SIGINT');
     expect(await near.closed).toBe('reset');
-    expect(performance.now() - asked).toBeLessThan(2000);
-    await subscriber.event('waiting');
+    expect(performance.now() - askedAgain).toBeLessThan(2000);
+    await another.program.event('error', { code: 'peer_left' });
+    await another.program.event('waiting');
   });
 
   test('a subscriber that is killed is gone at the end of the grace', async ({ world }) => {

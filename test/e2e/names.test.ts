@@ -106,7 +106,7 @@ test('several friends share one tunnel, and the publisher is told who comes and 
   expect(other.identity).not.toBe(joined.identity);
 
   expect(await Promise.all([echo(one.port, 'one'), echo(two.port, 'two')])).toEqual(['one', 'two']);
-  await one.program.stop('SIGKILL');
+  await one.program.stop('SIGINT');
   await publisher.event('peer', { action: 'left', peer: joined.peer, identity: joined.identity });
   expect(await echo(two.port, 'still here')).toBe('still here');
 });

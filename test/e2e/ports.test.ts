@@ -53,8 +53,10 @@ test('the service learns who connects, and a program asks who is there and close
   wire.socket.end('hello');
   expect(await wire.closed).toBe('ended');
   const header = Buffer.concat(heard);
-  expect(header.toString('hex', 0, 16)).toBe('0d0a0d0a000d0a515549540a21110027');
-  expect(header.toString('latin1', 28)).toBe(`\u00e0\u0000\u0018${joined.identity}hello`);
+  expect(header.toString('hex', 0, 16)).toBe('0d0a0d0a000d0a515549540a2111002b');
+  expect(header.toString('latin1', 28)).toBe(
+    `\u00e0\u0000\u0018${joined.identity}\u00e1\u0000\u0001\u0001hello`,
+  );
 
   publisher.type('peers');
   const { peers } = await publisher.event('peers', { name: NAME });

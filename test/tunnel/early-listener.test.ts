@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Connection, LinkListener } from '../../src/tunnel/connection.ts';
+import type { Connection } from '../../src/tunnel/connection.ts';
 import { EarlyListener } from '../../src/tunnel/early-listener.ts';
+import type { LinkListener } from '../../src/tunnel/link-listener.ts';
 
 function listening() {
   const listeners = new Map<string, LinkListener>();

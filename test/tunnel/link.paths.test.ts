@@ -1,17 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { UnderpassError } from '../../src/errors.ts';
-import {
-  ChannelFrame,
-  encodeAck,
-  encodeChannelHeader,
-  encodeDataHeader,
-  encodeOffset,
-} from '../../src/tunnel/channel-frame.ts';
+import { encodeChannelHeader, encodeDataHeader } from '../../src/tunnel/channel-frame.ts';
 import { Link, type LinkOptions, type LinkPath } from '../../src/tunnel/link.ts';
 import type { DirectOrigin } from '../../src/tunnel/link-carrier.ts';
 import type { AcceptChannel } from '../../src/tunnel/link-channels.ts';
 import { thrownBy } from '../support/errors.ts';
-import { FakeCarrier, type FakeStream } from '../support/fake-carrier.ts';
+import { FakeCarrier } from '../support/fake-carrier.ts';
 import { Application } from '../support/link-pair.ts';
 import { VirtualRuntime } from '../support/virtual-runtime.ts';
 
@@ -261,6 +255,17 @@ describe('a carrier that is lost', () => {
   });
 });
 
+/** Takes every channel. */
+function acceptance() {
+  const accepted: Application[] = [];
+  const onChannel: AcceptChannel = (_header, accept) => {
+    const application = new Application();
+    application.channel = accept(application);
+    accepted.push(application);
+  };
+  return { accepted, onChannel };
+}
+
 describe('a channel', () => {
   it('whose streams are reset again and again is given up', async () => {
     const { relay, open } = linked();
@@ -274,23 +279,34 @@ describe('a channel', () => {
     expect([channel.over.length, carrier.streams.length]).toEqual([1, 5]);
   });
 
-  it('may come by its first stream when a later one has got through before', () => {
-    const accepted: Application[] = [];
-    const onChannel: AcceptChannel = (_, accept) => {
-      const application = new Application();
-      accepted.push(application);
-      application.channel = accept(application);
-    };
+  it('may be overtaken by its own second stream, and stays on that', () => {
+    const { accepted, onChannel } = acceptance();
     const { relay, direct } = linked({ onChannel });
-    const lanes = [relay(), direct()].map((carrier) => carrier.accept());
-    const [resumed, first] = lanes;
-    const hear = (lane: FakeStream | undefined, kind: 'new' | 'resumed', ...frames: Buffer[]) => {
-      lane?.handler?.onData(Buffer.concat([encodeChannelHeader({ kind, port: 0, channel: 0n }), ...frames]));
-    };
-    const hello = [encodeDataHeader(5), Buffer.from('hello')];
-    hear(resumed, 'resumed', encodeAck(0, 65_536), encodeOffset(ChannelFrame.seek, 0), ...hello);
-    hear(first, 'new', ...hello, encodeDataHeader(6), Buffer.from(' world'));
-    expect(accepted.map(({ text, over }) => [text, over])).toEqual([['hello world', []]]);
+    const [slow, quick] = [relay(), direct()];
+    const second = quick.accept();
+    second.handler?.onData(encodeChannelHeader({ kind: 'resumed', port: 0, channel: 0n }));
+    const first = slow.accept();
+    first.handler?.onData(encodeChannelHeader({ kind: 'new', port: 0, channel: 0n }));
+    first.handler?.onData(Buffer.concat([encodeDataHeader(5), Buffer.from('hello')]));
+    expect([accepted.length, accepted[0]?.text, accepted[0]?.over]).toEqual([1, 'hello', []]);
+    const before = second.written.length;
+    accepted[0]?.channel?.write(Buffer.from('hello, too'));
+    expect(second.written.length).toBeGreaterThan(before);
+  });
+
+  it('is waited for while there is a path, though nothing waits where there is none', async () => {
+    const { accepted, onChannel } = acceptance();
+    const { link, runtime, relay, direct } = linked({ grace: 0, onChannel });
+    relay();
+    const straight = direct();
+    const lane = { kind: 'new', port: 0, channel: 0n } as const;
+    straight.accept().handler?.onData(encodeChannelHeader(lane));
+    straight.end(LOST);
+    await turn();
+    runtime.advance(4000);
+    expect([accepted[0]?.over, link.channelCount]).toEqual([[], 1]);
+    runtime.advance(1000);
+    expect([accepted[0]?.over.length, link.channelCount]).toEqual([1, 0]);
   });
 
   it('stays where it is when the next carrier has no room for it', async () => {

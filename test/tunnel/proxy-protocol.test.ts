@@ -67,7 +67,7 @@ test.each([
 ] as const)('%s', (_, protocol, address, port, to, toPort, expected) => {
   const header = proxyHeader({
     protocol,
-    source: { address, port },
+    source: { address, port, claimed: false },
     destination: { address: to, port: toPort },
     identity,
   });
@@ -86,9 +86,17 @@ test.each([
     { address: '127.0.0.1', port: 1 },
   ],
 ])('an address that is not known is LOCAL and UNSPEC: %j %j', (source, destination) => {
-  const header = proxyHeader({ protocol: 'tcp', source, destination, identity });
+  const told = source && { ...source, claimed: true };
+  const header = proxyHeader({ protocol: 'tcp', source: told, destination, identity });
   expect(header.toString('hex')).toBe(`${SIGNATURE}2000001b${TLV}`);
   expect(read(header)).toMatchObject({ command: 0, family: 0 });
+});
+
+test('an address that only the server has reported is marked', () => {
+  const source = { address: '203.0.113.9', port: 0, claimed: true };
+  const destination = { address: '127.0.0.1', port: 25565 };
+  const header = proxyHeader({ protocol: 'tcp', source, destination, identity });
+  expect(header.toString('hex')).toBe(`${SIGNATURE}2111002bcb0071097f000001000063dd${TLV}e1000101`);
 });
 
 /** As a service would, from the specification alone. */
@@ -125,11 +133,12 @@ test('whatever addresses there are, they are read back, and nothing is left over
       port: random.integer(65536),
     });
     const [source, destination, protocol] = [any(), any(), random.pick<'tcp' | 'udp'>(['tcp', 'udp'])];
-    const header = proxyHeader({ protocol, source, destination, identity });
+    const claimed = random.integer(2) === 1;
+    const header = proxyHeader({ protocol, source: { ...source, claimed }, destination, identity });
     const mixed = source.address.includes(':') || destination.address.includes(':');
     expect(read(header)).toEqual({
       ...{ command: 1, family: mixed ? 2 : 1, transport: protocol === 'tcp' ? 1 : 2 },
-      ...{ source, destination, tlvs: { 224: identity }, rest: 0 },
+      ...{ source, destination, tlvs: { 224: identity, ...(claimed && { 225: '\x01' }) }, rest: 0 },
     });
   });
 });

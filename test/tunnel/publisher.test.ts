@@ -1,7 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { afterEach, expect, it } from 'vitest';
 import { createLinkCertificate } from '../../src/certificate.ts';
 import { deriveTunnelKey, peerKey, secretHash } from '../../src/identity.ts';
-import { Client, loadServerConfig, startServer, type TunnelEvent } from '../../src/index.ts';
+import {
+  Client,
+  loadServerConfig,
+  type PublishedTunnel,
+  startServer,
+  type TunnelEvent,
+} from '../../src/index.ts';
 import { silentLogger } from '../../src/log.ts';
 import { systemRuntime } from '../../src/net/runtime.ts';
 import { pinnedTls } from '../../src/net/tls.ts';
@@ -10,6 +17,7 @@ import { encodeHeader, Flag, FrameType, GoAway, HEADER_SIZE } from '../../src/re
 import { createOffer, verifyAnswer } from '../../src/signaling/offer.ts';
 import { Connection } from '../../src/tunnel/connection.ts';
 import { Store } from '../../src/tunnel/store.ts';
+import { Subscriber } from '../../src/tunnel/subscriber.ts';
 import { temporaryFolder } from '../support/temporary.ts';
 
 const NAME = 'test';
@@ -43,6 +51,44 @@ it('forgets a friend whose link ends in the moment in which it comes up', async 
   );
   const peers = events.flatMap((event) => (event.event === 'peer' ? event.action : []));
   expect(peers).toEqual(['joined']);
+});
+
+it('knows everybody by a name that nobody else has, though friends choose the ids of their links', async () => {
+  const server = await startServer(
+    loadServerConfig(undefined, { listen: 'ws://127.0.0.1:0', stunEnabled: false }),
+  );
+  closers.push(() => server.close());
+  const publishing = open(server.listen);
+  const published = await new Promise<PublishedTunnel>((resolve) => {
+    const tunnel = publishing.publish(
+      { name: NAME, secret: SECRET, localPort: 1 },
+      (event) => event.event === 'ready' && resolve(tunnel),
+    );
+  });
+  const alike = {
+    ...systemRuntime,
+    randomBytes: (size: number) =>
+      size === 16 ? systemRuntime.randomBytes(16).fill(7, 0, 6) : randomBytes(size),
+  };
+  const told: string[] = [];
+  for (const last of ['ready', 'peer_refused']) {
+    const connection = new Connection(
+      { server: server.listen },
+      alike,
+      silentLogger,
+      new Store(temporaryFolder()),
+    );
+    closers.push(() => connection.close());
+    const wanted = { target: NAME, secret: SECRET, localPort: 0, mode: 'relay' as const };
+    await until((done) => {
+      new Subscriber(connection, wanted, (event) => {
+        told.push(event.event === 'error' ? event.code : event.event);
+        done(told.at(-1) === last || told.at(-1) === 'ready');
+      });
+    });
+  }
+  expect(told).toEqual(['ready', 'path', 'peer_refused']);
+  expect(published.peers()).toHaveLength(1);
 });
 
 /** Builds a link as a subscriber does, and says goodbye in the same breath as it answers the publisher's first ping. */

@@ -42,12 +42,12 @@ afterEach(async () => {
 const turn = () => new Promise((done) => setImmediate(done));
 
 /** A subscriber whose server is there, and has been asked for a link. */
-async function subscribed() {
+async function subscribed(rememberPeer = async () => ({ changed: false })) {
   const runtime = new VirtualRuntime();
   const told: string[] = [];
   const connection = {
     ...{ runtime, online: true, reconnect: true, server: 'test:4040' },
-    store: { rememberPeer: async () => ({ changed: false }) },
+    store: { rememberPeer },
     add: (tenant: Subscriber) => tenant.onOnline(false),
     remove: () => {},
     hurry: () => {},
@@ -109,6 +109,14 @@ test('it tells its path once it is ready, and each change', async () => {
   const carrier = goDirect(link);
   carrier.end(new UnderpassError('peer_lost', { name: 'my-game' }));
   expect(said()).toEqual(['my-game direct host', 'my-game relayed busy']);
+});
+
+test('a disk that fails is told of, and ends what cannot do without it', async () => {
+  const { answer, said } = await subscribed(async () => {
+    throw new UnderpassError('file_unwritable', { file: 'known', problem: 'no space left on device' });
+  });
+  const { link } = await answer();
+  expect([said(), link.closed]).toEqual([['file_unwritable', 'closed'], true]);
 });
 
 const LOST = new UnderpassError('peer_lost', { name: 'my-game' });

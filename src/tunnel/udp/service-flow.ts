@@ -2,6 +2,7 @@ import type { Socket } from 'node:dgram';
 import type { Instant } from '../../machine.ts';
 import type { Budget } from '../../net/budget.ts';
 import type { Runtime } from '../../net/runtime.ts';
+import { MAX_PAYLOAD } from './datagram-frame.ts';
 import { createDatagramSocket, isCongested, isPassing, widen } from './datagram-socket.ts';
 import type { UdpTarget } from './udp-target.ts';
 
@@ -162,19 +163,28 @@ export class ServiceFlow {
         this.#dropped += 1;
         return;
       }
-      const bytes = this.#needsPrefix ? this.#withPrefix(payload) : payload;
+      if (this.#needsPrefix) this.#introduce(socket, payload);
       // The system may tell the sender of a refusal, but then of this one only: without a callback nobody hears of it.
-      if (this.#steady) socket.send(bytes);
-      else socket.send(bytes, (error) => error && this.#onError(socket, error));
+      else if (this.#steady) socket.send(payload);
+      else socket.send(payload, (error) => error && this.#onError(socket, error));
     } catch (error) {
       this.#onError(socket, error as NodeJS.ErrnoException);
     }
   }
 
-  #withPrefix(payload: Buffer): Buffer {
+  /** Sends the prefix with it. If that does not go out, it goes with the next one: or a peer could write a prefix of its own. */
+  #introduce(socket: Socket, payload: Buffer): void {
+    const prefix = this.#options.prefix() ?? NOTHING;
+    if (prefix.length + payload.length > MAX_PAYLOAD) {
+      this.#dropped += 1;
+      return;
+    }
     this.#needsPrefix = false;
-    const prefix = this.#options.prefix();
-    return prefix === undefined ? payload : Buffer.concat([prefix, payload]);
+    socket.send(Buffer.concat([prefix, payload]), (error) => {
+      if (!error) return;
+      if (socket === this.#socket) this.#needsPrefix = true;
+      this.#onError(socket, error);
+    });
   }
 
   #onError(socket: Socket, error: NodeJS.ErrnoException): void {
@@ -233,6 +243,8 @@ export class ServiceFlow {
     }
   }
 }
+
+const NOTHING = Buffer.alloc(0);
 
 /** What comes back where nobody listens; Windows calls it a reset. */
 const REFUSALS = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN']);

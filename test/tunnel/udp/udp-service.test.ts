@@ -133,6 +133,15 @@ describe('a publisher of UDP', () => {
     expect([await next.text(), await next.text()]).toEqual(['<0 3>c', 'd']);
   });
 
+  it('lets nobody get around the prefix with a payload that has no room for it', async () => {
+    const game = await local();
+    const firstDatagramPrefix = () => Buffer.from('<who>');
+    const { link } = published([{ host: '127.0.0.1', port: game.port }], {}, { firstDatagramPrefix });
+    link.receive(0, 1, Buffer.alloc(65_507));
+    link.receive(0, 1, Buffer.from('<me>a'));
+    expect(await game.text()).toBe('<who><me>a');
+  });
+
   it('keeps little for sockets that are being made', async () => {
     const game = await local();
     const { link, service } = published([{ host: '127.0.0.1', port: game.port }]);
