@@ -4,7 +4,7 @@ import { listenError } from '../net/listen-error.ts';
 import type { Runtime, Timer } from '../net/runtime.ts';
 import { SOCKET_BUFFER } from './forward.ts';
 
-/** How long an application may wait for the link, milliseconds. */
+/** How long an application may wait for a link, at least, milliseconds. */
 const HOLD_TIME = 10_000;
 
 /** Applications that may wait at a time; one more is turned away. */
@@ -15,10 +15,13 @@ export class LocalListener {
   readonly #runtime: Runtime;
   readonly #onConnection: (socket: Socket) => void;
   readonly #server: Server;
+  readonly #patience: () => number;
   readonly #held = new Map<Socket, Timer>();
   #open = false;
 
-  constructor(runtime: Runtime, onConnection: (socket: Socket) => void) {
+  /** @param patience how long one that comes now may wait, milliseconds; 10 s at least */
+  constructor(runtime: Runtime, onConnection: (socket: Socket) => void, patience = () => 0) {
+    this.#patience = patience;
     this.#runtime = runtime;
     this.#onConnection = onConnection;
     const options = { allowHalfOpen: true, highWaterMark: SOCKET_BUFFER };
@@ -70,7 +73,8 @@ export class LocalListener {
   }
 
   #hold(socket: Socket): void {
-    const timer = this.#runtime.setTimer(HOLD_TIME, () => socket.resetAndDestroy());
+    const time = Math.max(HOLD_TIME, this.#patience());
+    const timer = this.#runtime.setTimer(time, () => socket.resetAndDestroy());
     this.#held.set(socket, timer);
     socket.once('close', () => {
       timer.cancel();

@@ -18,6 +18,8 @@ export interface LocalPortOptions {
   readonly host: string;
   /** @param number of the offered port */
   readonly onConnection: (socket: Socket, number: number) => void;
+  /** How long one that comes while there is no path may wait, milliseconds; 10 s at least. */
+  readonly patience?: () => number;
   /** Makes what takes the datagrams for the offered port with this number. */
   readonly udp: (number: number) => UdpPort;
 }
@@ -100,12 +102,13 @@ export class LocalPort {
   }
 
   #bind(port: number): Promise<string> {
-    const { runtime, host, onConnection, udp } = this.#options;
+    const { runtime, host, onConnection, patience, udp } = this.#options;
     if (this.#wanted.transport === 'udp') {
       this.#udp = udp(this.#wanted.number ?? 0);
       return this.#udp.listen(host, port);
     }
-    this.#tcp = new LocalListener(runtime, (socket) => onConnection(socket, this.#wanted.number ?? 0));
+    const serve = (socket: Socket) => onConnection(socket, this.#wanted.number ?? 0);
+    this.#tcp = new LocalListener(runtime, serve, patience);
     return this.#tcp.listen(host, port);
   }
 

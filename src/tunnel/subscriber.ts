@@ -99,6 +99,8 @@ export class Subscriber extends BaseTunnel implements Tenant {
       this.#ports = new LocalPorts({
         ...{ runtime, name, plan: settings.plan, host: settings.listenHost },
         onConnection: (socket, number) => this.#serve(socket, number),
+        // They wait as those do that are there already.
+        patience: () => (this.#link === undefined ? 0 : settings.grace),
         udp: (number) => this.#udpPort(number, settings.udpIdle),
         onTrouble: (error) => this.complain(error),
         onChange: () => this.#announce(),

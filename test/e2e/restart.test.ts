@@ -80,7 +80,7 @@ describe.concurrent('a connection made while the link is down', () => {
   test('is closed after 10 s without one', async ({ world }) => {
     const server = await world.server();
     const publisher = await world.publish(server, (await world.echoService()).port);
-    const subscriber = await world.subscribe(server);
+    const subscriber = await world.subscribe(server, { args: ['--grace', '1'] });
     await publisher.stop('SIGKILL');
     await subscriber.program.event('waiting', { target: NAME });
     const from = performance.now();

@@ -44,6 +44,7 @@ function local(spec: string) {
   const troubles: UnderpassError[] = [];
   const served: number[] = [];
   const udp: number[] = [];
+  const wait = { patience: 0 };
   let changes = 0;
   const ports = new LocalPorts({
     ...{ runtime, host: HOST, name: 'my-game', plan: parsePlan(spec) },
@@ -55,6 +56,7 @@ function local(spec: string) {
       udp.push(number);
       return new Udp();
     },
+    patience: () => wait.patience,
     onTrouble: (error) => troubles.push(error),
     onChange: () => {
       changes += 1;
@@ -64,7 +66,7 @@ function local(spec: string) {
   const open = () =>
     ports.listening.map(({ port, protocol, listen }) => `${port}/${protocol} ${listen.slice(10)}`);
   const offer = (text: string) => ports.offer(parsePorts(text));
-  return { runtime, troubles, served, udp, ports, open, offer, changes: () => changes };
+  return { wait, runtime, troubles, served, udp, ports, open, offer, changes: () => changes };
 }
 
 /** A place where some ports in a row are free, over both transports. */
@@ -120,6 +122,26 @@ test('a port is opened at once, held until there is a link, and serves the first
   await early;
   await dial(at);
   expect(served).toEqual([0, 0]);
+});
+
+test('whoever comes while there is no path waits for 10 s, or for as long as the link does', async () => {
+  for (const [patience, waits] of [
+    [0, 10_000],
+    [60_000, 60_000],
+  ] as const) {
+    const at = await freePorts(1);
+    const { ports, runtime, wait, served } = local(`${at}`);
+    wait.patience = patience;
+    await ports.start();
+    const socket = connect(at, HOST);
+    const end = new Promise((resolve) => socket.on('error', resolve));
+    await vi.waitFor(() => expect(runtime.pendingTimers).toBe(1));
+    runtime.advance(waits - 1);
+    expect(runtime.pendingTimers).toBe(1);
+    runtime.advance(1);
+    expect(await end).toMatchObject({ code: 'ECONNRESET' });
+    expect(served).toEqual([]);
+  }
 });
 
 test('a port that is taken is told at once, over TCP and UDP', async () => {
