@@ -192,6 +192,8 @@ export class Link implements LinkCarrierOwner {
     const { runtime, grace, name } = this.#options;
     const active = this.#active;
     this.#channels.moveTo(active);
+    // A carrier can end by being used: then all of this has been done for another one.
+    if (this.#closed || active !== this.#active) return;
     this.#datagrams.use(active?.carrier);
     if (active !== undefined) {
       this.#grace?.cancel();

@@ -33,6 +33,8 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
   readonly #links = new Map<string, EstablishedLink>();
   /** Meetings under way, by their short names. */
   readonly #meetings = new Set<string>();
+  /** New links that are not up yet. */
+  #building = 0;
   #key: Buffer | undefined;
   #settings: PublishSettings | undefined;
   #services: Services | undefined;
@@ -155,6 +157,7 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
     const peer = shortNameOf(message);
     const served = new ServedLink(services, { peer, name, claim });
     let joined = false;
+    let isCounted = false;
     this.#meetings.add(peer);
     try {
       const { mode = 'auto' } = this.#options;
@@ -169,7 +172,10 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
             served.identity = identityFingerprint(identity);
             if (!settings.admission.admits(identity)) this.emit({ ...served.about, action: 'refused' });
             settings.admission.check(identity, name);
-            if (isNew) this.#makeRoom();
+            if (!isNew) return;
+            this.#makeRoom();
+            this.#building += 1;
+            isCounted = true;
           },
         },
         {
@@ -209,6 +215,7 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
       if (this.#connection.online) this.#connection.signaling.closeLink(id, error.code);
       if (!this.over && error.code !== 'peer_refused') this.complain(error);
     } finally {
+      if (isCounted) this.#building -= 1;
       this.#meetings.delete(peer);
     }
   }
@@ -224,9 +231,9 @@ export class Publisher extends BaseTunnel implements Tenant, PublishedTunnel {
     this.#connection.hurry(this, isWaited);
   }
 
-  /** Room for one more link: whoever waits for a path longest makes it. Throws `too_many_links` where nobody waits. */
+  /** Room for one more link: the oldest of those that wait for a path makes it. Throws `too_many_links` where none waits. */
   #makeRoom(): void {
-    if (this.#links.size < MAX_LINKS) return;
+    if (this.#links.size + this.#building < MAX_LINKS) return;
     const waiting = [...this.#links.values()].find(({ link }) => link.path.kind === 'none');
     if (waiting === undefined) throw new UnderpassError('too_many_links');
     waiting.link.close();

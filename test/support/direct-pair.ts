@@ -98,6 +98,7 @@ class DirectEnd {
       ...{ runtime, log: silentLogger, quiche, online: true, standpoint },
       listen: () => {},
       unlisten: () => {},
+      check: () => {},
       takeTurn: () => true,
       giveTurn: () => {},
       signaling: {
