@@ -11,6 +11,7 @@ import { build, describeLab, SEED } from './suite.ts';
 const TROUBLE: readonly Trouble[] = [
   { kind: 'server-kill', seconds: 2 },
   { kind: 'path-kill', seconds: 4 },
+  { kind: 'flush', sites: ['a', 'b'] },
   { kind: 'blackout', sites: ['a'], seconds: 5 },
 ];
 
@@ -28,7 +29,7 @@ describeLab('chaos', () => {
     };
     const stage = await ChaosStage.build(options);
     try {
-      const played = await playChaos(stage, { ms: 44_000, grace: 60, kinds: [], first: TROUBLE });
+      const played = await playChaos(stage, { ms: 58_000, grace: 60, kinds: [], first: TROUBLE });
       const report = reportOf(played, stage.ledger);
       expect(report.complaints, JSON.stringify(report.rows, undefined, 1)).toEqual([]);
       expect(report.rows).toHaveLength(TROUBLE.length);
