@@ -1,26 +1,38 @@
+import type { BlockPool } from './block-pool.ts';
 import { SLAB, SMALL, withoutPinning } from './byte-queue.ts';
 
-const NOTHING = Buffer.alloc(0);
+const NOTHING: Piece = { bytes: Buffer.alloc(0) };
+
+/** Some of the bytes. `block`: the pool's memory that they lie in. */
+interface Piece {
+  bytes: Buffer;
+  readonly block?: Buffer;
+}
 
 /**
  * Numbered bytes that are kept until the peer has them: pushed at the end, taken from a cursor, given up from the start as
- * they are acknowledged, and taken once more after `rewind`. It hands out slices of what it was given; small chunks are
- * copied together. Every operation costs as many steps as chunks it passes.
+ * they are acknowledged, and taken once more after `rewind`. Whatever is pushed behind something else is copied, into blocks
+ * of a pool: bytes that were handed out stay as they are until they have been acknowledged, and no longer. Every operation
+ * costs as many steps as pieces it passes.
  */
 export class RetainedQueue {
-  #chunks: Buffer[] = [];
-  /** The first chunk that is not acknowledged to its last byte, and the offset of its first. */
+  readonly #pool: BlockPool;
+  #pieces: Piece[] = [];
+  /** The first piece that is not acknowledged to its last byte, and the offset of its first. */
   #head = 0;
   #headOffset = 0;
   #acknowledged = 0;
-  /** The chunk that the cursor is in (or behind the last one), and how much of that it has passed. */
+  /** The piece that the cursor is in (or behind the last one), and how much of that it has passed. */
   #at = 0;
   #within = 0;
   #cursor = 0;
   #end = 0;
-  /** The slab behind the last chunk, while that chunk is one of ours and has room. */
-  #slab: Buffer | undefined;
-  #slabUsed = 0;
+  /** The memory that the last piece begins, while that is ours; it may be full. */
+  #tail: Buffer | undefined;
+
+  constructor(pool: BlockPool) {
+    this.#pool = pool;
+  }
 
   /** The offset up to which everything is acknowledged: the first that is kept. */
   get start(): number {
@@ -49,10 +61,8 @@ export class RetainedQueue {
 
   push(chunk: Buffer): void {
     if (chunk.length === 0) return;
-    if (chunk.length > SMALL || this.length === 0) {
-      this.#chunks.push(withoutPinning(chunk));
-      this.#slab = undefined;
-    } else this.#pushSmall(chunk);
+    if (this.length === 0) this.#pieces.push({ bytes: withoutPinning(chunk) });
+    else this.#append(chunk);
     this.#end += chunk.length;
   }
 
@@ -60,15 +70,15 @@ export class RetainedQueue {
   take(limit: number, into: Buffer[]): number {
     const wanted = Math.min(limit, this.ahead);
     for (let left = wanted; left > 0; ) {
-      const chunk = this.#chunks[this.#at] as Buffer;
-      const size = Math.min(left, chunk.length - this.#within);
+      const { bytes } = this.#pieces[this.#at] as Piece;
+      const size = Math.min(left, bytes.length - this.#within);
       if (size === 0) {
-        // Only now is it certain that the chunk has not grown.
+        // Only now is it certain that the piece has not grown.
         this.#at += 1;
         this.#within = 0;
         continue;
       }
-      into.push(size === chunk.length ? chunk : chunk.subarray(this.#within, this.#within + size));
+      into.push(size === bytes.length ? bytes : bytes.subarray(this.#within, this.#within + size));
       left -= size;
       this.#within += size;
     }
@@ -84,20 +94,18 @@ export class RetainedQueue {
     const released = offset - this.#acknowledged;
     if (released <= 0) return 0;
     this.#acknowledged = offset;
-    if (offset === this.#end) {
-      this.#empty();
-      return released;
-    }
-    for (;;) {
-      const next = this.#headOffset + (this.#chunks[this.#head] as Buffer).length;
-      if (next > offset) break;
-      this.#chunks[this.#head] = NOTHING;
+    while (this.#head < this.#pieces.length) {
+      const { bytes, block } = this.#pieces[this.#head] as Piece;
+      if (this.#headOffset + bytes.length > offset) break;
+      if (block !== undefined) this.#pool.give(block);
+      this.#pieces[this.#head] = NOTHING;
       this.#head += 1;
-      this.#headOffset = next;
+      this.#headOffset += bytes.length;
     }
-    if (this.#cursor <= offset) this.rewind();
+    if (this.#head === this.#pieces.length) this.#empty();
+    else if (this.#cursor <= offset) this.rewind();
     if (this.#head > 1024) {
-      this.#chunks.splice(0, this.#head);
+      this.#pieces.splice(0, this.#head);
       this.#at -= this.#head;
       this.#head = 0;
     }
@@ -111,31 +119,37 @@ export class RetainedQueue {
     this.#cursor = this.#acknowledged;
   }
 
-  /** Forgets all bytes as if they were acknowledged. */
+  /** Forgets all bytes. Those that were handed out stay as they are. */
   clear(): void {
+    for (const { block } of this.#pieces) if (block !== undefined) this.#pool.abandon();
     this.#acknowledged = this.#end;
     this.#empty();
   }
 
-  #pushSmall(chunk: Buffer): void {
-    const start = this.#slabUsed;
-    if (this.#slab !== undefined && start + chunk.length <= SLAB) {
-      chunk.copy(this.#slab, start);
-      this.#slabUsed += chunk.length;
-      const last = this.#chunks.length - 1;
-      const tail = this.#chunks[last] as Buffer;
-      this.#chunks[last] = this.#slab.subarray(start - tail.length, this.#slabUsed);
-      return;
+  #append(chunk: Buffer): void {
+    for (let copied = 0; copied < chunk.length; ) {
+      const last = this.#pieces[this.#pieces.length - 1] as Piece;
+      const used = last.bytes.length;
+      if (this.#tail === undefined || used === this.#tail.length) {
+        this.#extend(chunk.length > SMALL);
+        continue;
+      }
+      const size = chunk.copy(this.#tail, used, copied);
+      last.bytes = this.#tail.subarray(0, used + size);
+      copied += size;
     }
-    this.#slab = Buffer.allocUnsafeSlow(SLAB);
-    chunk.copy(this.#slab, 0);
-    this.#slabUsed = chunk.length;
-    this.#chunks.push(this.#slab.subarray(0, chunk.length));
+  }
+
+  /** Begins another piece: a block where there is much to come, else in less memory. */
+  #extend(much: boolean): void {
+    const block = much ? this.#pool.take() : undefined;
+    this.#tail = block ?? Buffer.allocUnsafeSlow(SLAB);
+    this.#pieces.push({ bytes: this.#tail.subarray(0, 0), ...(block && { block }) });
   }
 
   #empty(): void {
-    this.#chunks.length = 0;
-    this.#slab = undefined;
+    this.#pieces.length = 0;
+    this.#tail = undefined;
     this.#head = 0;
     this.#headOffset = this.#end;
     this.#at = 0;

@@ -44,6 +44,7 @@ export class Streams implements StreamHost {
   readonly #peers: PeerStreams;
   /** Streams whose reset has overtaken their first byte. */
   readonly #doomed = new Set<number>();
+  #lastRead: QuicStream | undefined;
   #nextId = 0;
   #over = false;
   /** In this turn. */
@@ -122,6 +123,7 @@ export class Streams implements StreamHost {
 
   finished(stream: QuicStream): void {
     this.#streams.delete(stream.id);
+    if (this.#lastRead === stream) this.#lastRead = undefined;
     this.#scheduler.forget(stream);
     if (this.#streams.size === 0) this.#options.connection.watch(false);
   }
@@ -138,7 +140,12 @@ export class Streams implements StreamHost {
     if (!wasGreeted && this.#control.greeted) onDatagrams(native);
   }
 
+  /** The stream that was read last is tried before all are asked for: that costs as much as two packets do. */
   #read(native: QuicheConnection): void {
+    if (this.#lastRead !== undefined) {
+      this.#lastRead.receive(native, this.#slab);
+      if (this.#over || !native.isReadable()) return;
+    }
     for (const id of native.readable()) {
       if (this.#over) return;
       if (id === this.#control.theirs) this.#control.receive(native);
@@ -156,8 +163,10 @@ export class Streams implements StreamHost {
 
   #receive(native: QuicheConnection, id: number): void {
     const stream = this.#streams.get(id);
-    if (stream !== undefined) stream.receive(native, this.#slab);
-    else if (this.#doomed.delete(id)) this.#add(id).reset();
+    if (stream !== undefined) {
+      this.#lastRead = stream;
+      stream.receive(native, this.#slab);
+    } else if (this.#doomed.delete(id)) this.#add(id).reset();
     else if (this.#peers.isNew(id)) this.#accept(id);
   }
 

@@ -1,3 +1,4 @@
+import type { BlockPool } from '../net/block-pool.ts';
 import type { Budget } from '../net/budget.ts';
 import { RetainedQueue } from '../net/retained-queue.ts';
 import {
@@ -20,7 +21,7 @@ export interface SendPosition {
 /** The sending half of a channel: what the application wrote is kept until the peer has acknowledged it. */
 export class ChannelSender {
   readonly #budget: Budget;
-  readonly #queue = new RetainedQueue();
+  readonly #queue: RetainedQueue;
   /** Up to where the peer lets us send. */
   #limit = INITIAL_CREDIT;
   /** The highest offset that has been sent on any lane. */
@@ -32,8 +33,9 @@ export class ChannelSender {
   #finAcknowledged = false;
   #blocked = false;
 
-  constructor(budget: Budget) {
+  constructor(budget: Budget, blocks: BlockPool) {
     this.#budget = budget;
+    this.#queue = new RetainedQueue(blocks);
   }
 
   /** Bytes that are kept. */

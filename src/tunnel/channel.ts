@@ -1,4 +1,5 @@
 import type { Instant } from '../machine.ts';
+import type { BlockPool } from '../net/block-pool.ts';
 import type { Budget } from '../net/budget.ts';
 import {
   ChannelError,
@@ -32,6 +33,8 @@ export interface ChannelOptions {
   readonly budget: Budget;
   /** What all channels of the link may keep until their peers have it. */
   readonly sendBudget: Budget;
+  /** The memory that it is kept in: the link's. */
+  readonly blocks: BlockPool;
 }
 
 /**
@@ -58,9 +61,9 @@ export class Channel implements ChannelSink {
   /** What a lane is told when the channel is over. */
   #farewell: 'acknowledgement' | Buffer | undefined;
 
-  constructor({ opener, budget, sendBudget }: ChannelOptions, now: Instant) {
+  constructor({ opener, budget, sendBudget, blocks }: ChannelOptions, now: Instant) {
     this.#opener = opener;
-    this.#sender = new ChannelSender(sendBudget);
+    this.#sender = new ChannelSender(sendBudget, blocks);
     this.#receiver = new ChannelReceiver(budget, now);
     this.#now = now;
   }

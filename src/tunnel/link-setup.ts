@@ -115,6 +115,7 @@ export async function requestLink(
       role: 'subscriber',
       ...{ name, certificate, peer: answer, peerKey, agreement, bounds, early, stream },
       known: isKnown ? resume : undefined,
+      datagrams: answer.ports.some(isUdp),
       transcript: {
         link: id,
         ...{ offerNonce: nonce, offerFingerprint: fingerprint },
@@ -164,6 +165,7 @@ export async function acceptLink(
     const met: Met = {
       role: 'publisher',
       ...{ name, certificate, peer: offer, peerKey, agreement, bounds, early, stream, known },
+      datagrams: ports.some(isUdp),
       transcript: {
         link: id,
         ...{ offerNonce: offer.nonce, offerFingerprint: offer.fingerprint },
@@ -187,6 +189,8 @@ interface Met extends Pick<Meeting, 'certificate' | 'transcript' | 'peerKey'> {
   readonly bounds: LinkBounds;
   readonly early: EarlyListener;
   readonly stream: ExpectedStream;
+  /** Whether any of what is offered is over UDP. */
+  readonly datagrams: boolean;
   /** The link that these two have already. */
   readonly known: EstablishedLink | undefined;
 }
@@ -283,7 +287,7 @@ async function attachRelay(
   signal?: AbortSignal,
 ): Promise<void> {
   const { runtime, relay } = connection;
-  const { role, name, certificate, peer, peerKey, transcript, agreement, early } = met;
+  const { role, name, certificate, peer, peerKey, transcript, agreement, early, datagrams } = met;
   // A closed channel's stream lives on for a round trip.
   const maxStreams = 2 * Math.min(MAX_CHANNELS, connection.channelsPerLink);
   const common = { certificate, peerFingerprint: peer.fingerprint, maxStreams };
@@ -295,7 +299,7 @@ async function attachRelay(
     await relay.ready();
     const handler = link.handler('relayed');
     const stream = await met.stream.arrival();
-    const options = { role, name, runtime, ...common, onDoubt: () => connection.check() };
+    const options = { role, name, runtime, datagrams, ...common, onDoubt: () => connection.check() };
     link.attach(handler, await RelayCarrier.establish(stream, options, handler));
     search.relayIsUp();
   } finally {
@@ -306,6 +310,10 @@ async function attachRelay(
 /** Whether an offer is from who has the other end of a link: it shows the same certificate, and the same identity. */
 function isSamePeer({ peerFingerprint, identity }: EstablishedLink, offer: PeerProof): boolean {
   return peerFingerprint.equals(offer.fingerprint) && identity.equals(offer.identity);
+}
+
+function isUdp({ protocol }: PortRange): boolean {
+  return protocol !== 'tcp';
 }
 
 /** Throws where one end wants nothing but a direct path, and none is looked for. */

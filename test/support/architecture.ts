@@ -34,7 +34,9 @@ const AMBIENT = new Set(
 /** A machine that does no I/O: told the time and what arrived, it says what to do. */
 export function isCore(file: string): boolean {
   if (/^src\/(nat|punch|signaling|relay)\//.test(file)) return !/[/-](client|server)\.ts$/.test(file);
-  return /^src\/tunnel\/channel[^/]*\.ts$/.test(file);
+  return /^src\/tunnel\/(channel[^/]*|udp\/(datagram-frame|datagram-queue|fair-shares|flow-table|fragments|reassembly))\.ts$/.test(
+    file,
+  );
 }
 
 /** Every breach of the layers and of the house rules, a sentence each. */

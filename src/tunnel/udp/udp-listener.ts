@@ -9,9 +9,6 @@ import { type FlowEntry, FlowTable } from './flow-table.ts';
 import { ListeningSocket } from './listening-socket.ts';
 import { addressesToBind, isWildcard } from './local-addresses.ts';
 
-/** How long a flow stays after its last packet, milliseconds. */
-export const FLOW_IDLE = 60_000;
-
 /** Applications' sockets at a time. */
 const MAX_FLOWS = 4096;
 
@@ -25,8 +22,8 @@ export interface UdpListenerOptions {
   readonly runtime: Runtime;
   /** An application has sent this. Its bytes are the handler's. */
   readonly onDatagram: (flow: number, payload: Buffer) => void;
-  /** How long a flow stays after its last packet in either direction, milliseconds. Default 60,000. */
-  readonly idle?: number | undefined;
+  /** How long a flow stays after its last packet in either direction, milliseconds. */
+  readonly idle: number;
   /** Default 4,096. */
   readonly maxFlows?: number | undefined;
   /** What a host stands for; tests have machines of their own. */
@@ -68,7 +65,7 @@ export class UdpListener {
 
   constructor(options: UdpListenerOptions) {
     this.#options = options;
-    const { idle = FLOW_IDLE, maxFlows = MAX_FLOWS, runtime } = options;
+    const { idle, maxFlows = MAX_FLOWS, runtime } = options;
     this.#flows = new FlowTable({ idle, limit: maxFlows });
     this.#driver = new Driver(this.#flows, runtime, ({ value }) => this.#forget(value));
   }

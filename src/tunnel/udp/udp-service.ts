@@ -5,7 +5,6 @@ import type { Runtime } from '../../net/runtime.ts';
 import { flowKey } from './datagram-frame.ts';
 import { type FlowEntry, FlowTable } from './flow-table.ts';
 import { ServiceFlow } from './service-flow.ts';
-import { FLOW_IDLE } from './udp-listener.ts';
 import { UdpTarget, type UdpTargetOptions } from './udp-target.ts';
 
 /** Flows of one link at a time, and of all: each has a socket. One more, and the longest idle goes. */
@@ -21,8 +20,8 @@ export interface UdpServiceOptions {
   readonly name: string;
   /** The services by the number of the offered port; undefined where none of UDP is offered under that number. */
   readonly targets: readonly (UdpTargetOptions | undefined)[];
-  /** How long a flow stays after its last packet in either direction, milliseconds. Default 60,000. */
-  readonly idle?: number | undefined;
+  /** How long a flow stays after its last packet in either direction, milliseconds. */
+  readonly idle: number;
   readonly maxLinkFlows?: number | undefined;
   readonly maxFlows?: number | undefined;
   /** A service could not be reached (`service_unreachable`); told once until it has answered. */
@@ -52,7 +51,7 @@ export class UdpService {
 
   /** A peer's end. Close it with its link. */
   link(peer: UdpPeer): UdpServiceLink {
-    const { runtime, idle = FLOW_IDLE, maxLinkFlows = MAX_LINK_FLOWS } = this.#options;
+    const { runtime, idle, maxLinkFlows = MAX_LINK_FLOWS } = this.#options;
     const link = new UdpServiceLink(peer, {
       ...{ runtime, idle, maxFlows: maxLinkFlows, budget: this.#budget },
       target: (port) => this.#targets[port],

@@ -17,6 +17,7 @@ async function echo(host: string, options: Partial<UdpListenerOptions> = {}) {
   const heard: string[] = [];
   const listener: UdpListener = new UdpListener({
     runtime: systemRuntime,
+    idle: 60_000,
     onDatagram: (flow, payload) => {
       heard.push(`${flow} ${payload}`);
       listener.send(flow, Buffer.concat([Buffer.from(`${flow} `), payload]));
@@ -77,13 +78,13 @@ describe('a UDP listener', () => {
 
   it('says when the port is taken, or the address is not of this machine', async () => {
     const { port } = await echo('127.0.0.1');
-    const listener = new UdpListener({ runtime: systemRuntime, onDatagram: () => {} });
+    const listener = new UdpListener({ runtime: systemRuntime, idle: 60_000, onDatagram: () => {} });
     await expect(listener.listen('127.0.0.1', port)).rejects.toMatchObject({
       ...{ code: 'port_in_use', details: { host: '127.0.0.1', port } },
     });
-    const wild = new UdpListener({ runtime: systemRuntime, onDatagram: () => {} });
+    const wild = new UdpListener({ runtime: systemRuntime, idle: 60_000, onDatagram: () => {} });
     await expect(wild.listen('0.0.0.0', port)).rejects.toMatchObject({ code: 'port_in_use' });
-    const strange = new UdpListener({ runtime: systemRuntime, onDatagram: () => {} });
+    const strange = new UdpListener({ runtime: systemRuntime, idle: 60_000, onDatagram: () => {} });
     await expect(strange.listen('8.8.8.8', 0)).rejects.toMatchObject({ code: 'listen_failed' });
   });
 

@@ -29,7 +29,11 @@ function published(
 ) {
   const failures: string[] = [];
   const onFailure = (error: UnderpassError) => failures.push(error.code);
-  const service = new UdpService({ runtime: systemRuntime, name: 'my-game', targets, onFailure, ...options });
+  const service = new UdpService({
+    ...{ runtime: systemRuntime, name: 'my-game', targets, onFailure },
+    idle: 60_000,
+    ...options,
+  });
   const link = () => {
     const answers: { port: number; flow: number; payload: Buffer }[] = [];
     let wake = () => {};
@@ -200,7 +204,7 @@ describe('from end to end, over datagrams of 1,200 bytes', () => {
     near.datagrams.use(new DatagramCarrier(near.datagrams, far.datagrams, time, random, road));
     far.datagrams.use(new DatagramCarrier(far.datagrams, near.datagrams, time, random, road));
     const service = new UdpService({
-      ...{ runtime, name: 'my-game', onFailure: () => {} },
+      ...{ runtime, name: 'my-game', idle: 60_000, onFailure: () => {} },
       targets: [{ host: 'localhost', port: game.port }],
     });
     const peer = service.link({
@@ -212,6 +216,7 @@ describe('from end to end, over datagrams of 1,200 bytes', () => {
     });
     const listener = new UdpListener({
       runtime,
+      idle: 60_000,
       onDatagram: (flow, payload) => {
         near.datagrams.send(0, flow, payload);
         time.advance(1);
