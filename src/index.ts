@@ -25,10 +25,10 @@ export { loadServerConfig, type ServerConfig, type ServerOverrides } from './tun
 export { readSecretFile } from './tunnel/config/text-file.ts';
 export type { TunnelConfig } from './tunnel/config/tunnel-config.ts';
 export type { TunnelEvent } from './tunnel/events.ts';
-export { parsePlan } from './tunnel/local-plan.ts';
+export { parsePlan } from './tunnel/local/local-plan.ts';
+export { formatPorts, type PortSpec, parsePorts } from './tunnel/local/ports.ts';
 export { type MeasureNatOptions, measureNat } from './tunnel/nat-check.ts';
 export { MAX_GRACE, MAX_UDP_IDLE } from './tunnel/options.ts';
 export type { PeerStatus } from './tunnel/peers.ts';
-export { formatPorts, type PortSpec, parsePorts } from './tunnel/ports.ts';
 export { type ServerOptions, startServer } from './tunnel/server.ts';
 export { VERSION } from './version.ts';

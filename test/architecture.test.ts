@@ -38,7 +38,7 @@ describe('the checker catches an invented breach', () => {
     ['src/relay/a.ts', "import { connect } from 'node:net';", 'is a core and imports node:net'],
     ['src/relay/a.ts', "import { readFile } from 'node:fs/promises';", 'imports node:fs/promises'],
     ['src/signaling/a.ts', "import { WebSocket } from 'ws';", 'is a core and imports ws'],
-    ['src/tunnel/channel-frame.ts', "import 'node:timers';", 'is a core and imports node:timers'],
+    ['src/tunnel/channel/channel-frame.ts', "import 'node:timers';", 'is a core and imports node:timers'],
     ['src/relay/a.ts', 'setTimeout(() => {}, 5);', 'is a core and uses setTimeout'],
     ['src/relay/a.ts', 'const at = Date.now();', 'is a core and uses Date'],
     ['src/relay/a.ts', 'const at = performance.now();', 'is a core and uses performance'],

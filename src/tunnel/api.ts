@@ -3,8 +3,8 @@ import type { Logger } from '../log.ts';
 import type { LinkMode } from '../signaling/offer.ts';
 import type { Protocol } from '../signaling/offered-ports.ts';
 import type { ServerConfig } from './config/server-config.ts';
+import type { PortSpec } from './local/ports.ts';
 import type { PeerStatus } from './peers.ts';
-import type { PortSpec } from './ports.ts';
 
 /** How to reach the server. */
 export interface ClientOptions {

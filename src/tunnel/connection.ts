@@ -19,11 +19,11 @@ import { defaultLimits } from '../signaling/limits.ts';
 import type { FromServer, StunGreeting } from '../signaling/messages.ts';
 import { VERSION } from '../version.ts';
 import type { ClientOptions } from './api.ts';
-import type { LinkListener } from './link-listener.ts';
-import { NatWatch } from './nat-watch.ts';
-import type { Standpoint } from './standpoint.ts';
+import { NatWatch } from './direct/nat-watch.ts';
+import type { Standpoint } from './direct/standpoint.ts';
+import { namedStunServer, ownStunServer } from './direct/stun-servers.ts';
+import type { LinkListener } from './link/link-listener.ts';
 import type { Store } from './store.ts';
-import { namedStunServer, ownStunServer } from './stun-servers.ts';
 import type { Tenant } from './tenant.ts';
 
 const DATA_CONNECT_TIMEOUT = 10_000;

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors.ts';
 import type { NatReport } from '../nat/report.ts';
-import type { ListeningPort } from './local-ports.ts';
+import type { ListeningPort } from './local/local-ports.ts';
 import type { PeerStatus } from './peers.ts';
 
 /**

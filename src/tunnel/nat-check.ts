@@ -7,8 +7,8 @@ import { systemRuntime } from '../net/runtime.ts';
 import { trustOf } from '../net/trust.ts';
 import { UdpSocket } from '../net/udp-socket.ts';
 import { fetchGreeting } from '../signaling/greeting-client.ts';
-import { findRouter } from './port-forwarding.ts';
-import { namedStunServer, ownStunServer, remoteEndpoint } from './stun-servers.ts';
+import { findRouter } from './direct/port-forwarding.ts';
+import { namedStunServer, ownStunServer, remoteEndpoint } from './direct/stun-servers.ts';
 
 /** How long the server may take to greet, alone and while others could be asked, and the router to forward a port, in milliseconds. */
 const GREETING_TIME = 5000;

@@ -1,8 +1,8 @@
 import { UnderpassError } from '../errors.ts';
 import { Admission } from './admission.ts';
 import type { PublishOptions, SubscribeOptions } from './api.ts';
-import { type LocalPlan, parsePlan } from './local-plan.ts';
-import { type OfferedPort, parsePorts } from './ports.ts';
+import { type LocalPlan, parsePlan } from './local/local-plan.ts';
+import { type OfferedPort, parsePorts } from './local/ports.ts';
 
 /** Seconds that a link waits for another path, unless told otherwise, and at most. */
 export const DEFAULT_GRACE = 60;

@@ -1,5 +1,5 @@
 import type { Runtime, Timer } from '../net/runtime.ts';
-import type { LinkPath } from './link.ts';
+import type { LinkPath } from './link/link.ts';
 
 /** Somebody who is connected to a publisher. `--json` prints it as it is. */
 export interface PeerStatus {

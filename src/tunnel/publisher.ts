@@ -6,13 +6,13 @@ import type { FromServer } from '../signaling/messages.ts';
 import type { PublishedTunnel, PublishOptions } from './api.ts';
 import type { Connection } from './connection.ts';
 import type { TunnelEvent } from './events.ts';
-import type { LinkPath } from './link.ts';
-import { acceptLink, type EstablishedLink } from './link-setup.ts';
+import type { LinkPath } from './link/link.ts';
+import { acceptLink, type EstablishedLink } from './link/link-setup.ts';
+import { toRanges } from './local/ports.ts';
+import { Services } from './local/services.ts';
 import { type PublishSettings, publishSettings } from './options.ts';
 import { type PeerStatus, Peers } from './peers.ts';
-import { toRanges } from './ports.ts';
 import { ServedLink } from './served-link.ts';
-import { Services } from './services.ts';
 import type { Tenant } from './tenant.ts';
 import { BaseTunnel } from './tunnel.ts';
 

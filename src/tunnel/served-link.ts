@@ -1,10 +1,10 @@
-import type { ChannelHeader } from './channel-frame.ts';
-import type { ChannelStream, ChannelUser } from './channel-stream.ts';
-import type { Link, LinkPath } from './link.ts';
+import type { ChannelHeader } from './channel/channel-frame.ts';
+import type { ChannelStream, ChannelUser } from './channel/channel-stream.ts';
+import type { Link, LinkPath } from './link/link.ts';
+import { proxyHeader } from './local/proxy-protocol.ts';
+import type { ServedPeer } from './local/service.ts';
+import type { Services } from './local/services.ts';
 import { addressOf, PeerMeter } from './peers.ts';
-import { proxyHeader } from './proxy-protocol.ts';
-import type { ServedPeer } from './service.ts';
-import type { Services } from './services.ts';
 import type { UdpServiceLink } from './udp/udp-service.ts';
 
 export interface ServedLinkOptions {

@@ -1,7 +1,7 @@
 import type { UnderpassError } from '../errors.ts';
 import type { Tunnel } from './api.ts';
 import type { PathEvent, TunnelEvent } from './events.ts';
-import type { LinkPath } from './link.ts';
+import type { LinkPath } from './link/link.ts';
 
 /** What publishers and subscribers have in common: they tell events, and end once. */
 export abstract class BaseTunnel implements Tunnel {

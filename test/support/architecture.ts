@@ -34,7 +34,7 @@ const AMBIENT = new Set(
 /** A machine that does no I/O: told the time and what arrived, it says what to do. */
 export function isCore(file: string): boolean {
   if (/^src\/(nat|punch|signaling|relay)\//.test(file)) return !/[/-](client|server)\.ts$/.test(file);
-  return /^src\/tunnel\/(channel[^/]*|udp\/(datagram-frame|datagram-queue|fair-shares|flow-table|fragments|reassembly))\.ts$/.test(
+  return /^src\/tunnel\/(channel\/[^/]*|udp\/(datagram-frame|datagram-queue|fair-shares|flow-table|fragments|reassembly))\.ts$/.test(
     file,
   );
 }

@@ -1,5 +1,5 @@
 import { Budget } from '../../src/net/budget.ts';
-import { Channel } from '../../src/tunnel/channel.ts';
+import { Channel } from '../../src/tunnel/channel/channel.ts';
 import {
   CHANNEL_HEADER_SIZE,
   decodeChannelHeader,
@@ -7,8 +7,8 @@ import {
   INITIAL_CREDIT,
   type LaneKind,
   ResetCode,
-} from '../../src/tunnel/channel-frame.ts';
-import type { ChannelLane } from '../../src/tunnel/channel-lane.ts';
+} from '../../src/tunnel/channel/channel-frame.ts';
+import type { ChannelLane } from '../../src/tunnel/channel/channel-lane.ts';
 import { header } from './lone-channel.ts';
 import type { Random } from './random.ts';
 import { ensure } from './seeds.ts';

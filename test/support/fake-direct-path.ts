@@ -4,7 +4,7 @@ import type {
   DirectPathHandler,
   DirectPathOptions,
   FoundPath,
-} from '../../src/tunnel/direct-path.ts';
+} from '../../src/tunnel/direct/direct-path.ts';
 import { FakeCarrier } from './fake-carrier.ts';
 
 type Part =

@@ -1,9 +1,9 @@
 import type { ByteStream, Carrier } from '../../src/carrier.ts';
 import { UnderpassError } from '../../src/errors.ts';
 import type { Runtime } from '../../src/net/runtime.ts';
-import type { ChannelHeader } from '../../src/tunnel/channel-frame.ts';
-import type { ChannelStream, ChannelUser } from '../../src/tunnel/channel-stream.ts';
-import { Link, type LinkPath } from '../../src/tunnel/link.ts';
+import type { ChannelHeader } from '../../src/tunnel/channel/channel-frame.ts';
+import type { ChannelStream, ChannelUser } from '../../src/tunnel/channel/channel-stream.ts';
+import { Link, type LinkPath } from '../../src/tunnel/link/link.ts';
 import { type MuxEnd, muxPair } from './mux-pair.ts';
 import { VirtualRuntime } from './virtual-runtime.ts';
 

@@ -1,8 +1,8 @@
 import { BlockPool } from '../../src/net/block-pool.ts';
 import { Budget } from '../../src/net/budget.ts';
-import { Channel, type ChannelOutput } from '../../src/tunnel/channel.ts';
-import { encodeDataHeader } from '../../src/tunnel/channel-frame.ts';
-import type { ChannelLane } from '../../src/tunnel/channel-lane.ts';
+import { Channel, type ChannelOutput } from '../../src/tunnel/channel/channel.ts';
+import { encodeDataHeader } from '../../src/tunnel/channel/channel-frame.ts';
+import type { ChannelLane } from '../../src/tunnel/channel/channel-lane.ts';
 
 export const header = { kind: 'new', port: 0, channel: 1n } as const;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { LinkPath } from '../../src/tunnel/link.ts';
+import type { LinkPath } from '../../src/tunnel/link/link.ts';
 import { addressOf, PeerMeter, type PeerStatus, Peers } from '../../src/tunnel/peers.ts';
 import { VirtualRuntime } from '../support/virtual-runtime.ts';
 

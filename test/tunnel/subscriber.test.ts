@@ -3,8 +3,8 @@ import { UnderpassError } from '../../src/errors.ts';
 import type { Identity } from '../../src/identity.ts';
 import type { Connection } from '../../src/tunnel/connection.ts';
 import type { TunnelEvent } from '../../src/tunnel/events.ts';
-import { Link } from '../../src/tunnel/link.ts';
-import type { requestLink } from '../../src/tunnel/link-setup.ts';
+import { Link } from '../../src/tunnel/link/link.ts';
+import type { requestLink } from '../../src/tunnel/link/link-setup.ts';
 import { Subscriber } from '../../src/tunnel/subscriber.ts';
 import { FakeCarrier } from '../support/fake-carrier.ts';
 import { Application } from '../support/link-pair.ts';
@@ -23,7 +23,7 @@ const requests = vi.hoisted(
     }[],
 );
 
-vi.mock('../../src/tunnel/link-setup.ts', () => ({
+vi.mock('../../src/tunnel/link/link-setup.ts', () => ({
   requestLink: (...[, request, events]: Request) =>
     new Promise((resolve, reject) => {
       requests.push({ request, events, resolve, reject });

@@ -3,7 +3,7 @@ import { catalogue, UnderpassError } from '../../errors.ts';
 import { PROTOCOLS } from '../../signaling/offered-ports.ts';
 import { MAX_FINGERPRINTS } from '../admission.ts';
 import type { PublishOptions, SubscribeOptions } from '../api.ts';
-import { earlyPorts, parsePlan } from '../local-plan.ts';
+import { earlyPorts, parsePlan } from '../local/local-plan.ts';
 import {
   MAX_BUFFERS,
   MAX_GRACE,
