@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 
 // First of all, so that a secret on the command line leaves the process list while the rest is being loaded.
 process.title = 'underpass';
@@ -7,8 +7,10 @@ process.title = 'underpass';
 // collects that alone but the whole heap each time, which was half of all work. So it stays as small as it begins.
 setFlagsFromString('--semi-space-growth-factor=1');
 // Nor may the old generation grow slowly, which V8 decides for a program that was idle once, and then sticks to: with what is outside
-// of the heap it goes through the whole of it for every 5 MiB that are carried. Four times what is alive is what it grants others.
-setFlagsFromString('--heap-growing-percent=300');
+// of the heap it goes through the whole of it for every 5 MiB that are carried. Four times what is alive is what it grants others, and
+// twice where there is little memory.
+const isSmall = getHeapStatistics().heap_size_limit < 2 ** 30;
+setFlagsFromString(`--heap-growing-percent=${isSmall ? 100 : 300}`);
 
 const [
   { homedir },

@@ -1,6 +1,10 @@
 /** Bytes of a block: as many as a socket is read at a time. */
 export const BLOCK_SIZE = 64 * 1024;
 
+/** Free ones may be so many for each that is in use, and these at least while any is: much is acknowledged at a time. */
+const FREE_PER_USED = 4;
+const MIN_FREE = 16;
+
 /**
  * Memory that is used again and again, as long as any of it is in use. What lives for some milliseconds and is then left to the
  * garbage collector is old enough for V8 to go through the whole heap for it, each time some dozen MiB have come together.
@@ -28,6 +32,7 @@ export class BlockPool {
 
   #leave(): void {
     this.#used -= 1;
-    if (this.#used === 0) this.#free.length = 0;
+    const most = this.#used === 0 ? 0 : Math.max(MIN_FREE, this.#used * FREE_PER_USED);
+    if (this.#free.length > most) this.#free.length = most;
   }
 }

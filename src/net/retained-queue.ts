@@ -1,5 +1,8 @@
-import type { BlockPool } from './block-pool.ts';
-import { SLAB, SMALL, withoutPinning } from './byte-queue.ts';
+import { BLOCK_SIZE, type BlockPool } from './block-pool.ts';
+import { SLAB, withoutPinning } from './byte-queue.ts';
+
+/** A smaller chunk gets no block. */
+const WORTH_A_BLOCK = BLOCK_SIZE / 8;
 
 const NOTHING: Piece = { bytes: Buffer.alloc(0) };
 
@@ -131,7 +134,7 @@ export class RetainedQueue {
       const last = this.#pieces[this.#pieces.length - 1] as Piece;
       const used = last.bytes.length;
       if (this.#tail === undefined || used === this.#tail.length) {
-        this.#extend(chunk.length > SMALL);
+        this.#extend(chunk.length >= WORTH_A_BLOCK);
         continue;
       }
       const size = chunk.copy(this.#tail, used, copied);

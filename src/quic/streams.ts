@@ -89,6 +89,7 @@ export class Streams implements StreamHost {
   /** Ends all streams, because the connection is over. */
   kill(): void {
     this.#over = true;
+    this.#lastRead = undefined;
     for (const stream of [...this.#streams.values()]) stream.kill();
     this.#streams.clear();
   }
@@ -142,6 +143,7 @@ export class Streams implements StreamHost {
 
   /** The stream that was read last is tried before all are asked for: that costs as much as two packets do. */
   #read(native: QuicheConnection): void {
+    if (this.#over) return;
     if (this.#lastRead !== undefined) {
       this.#lastRead.receive(native, this.#slab);
       if (this.#over || !native.isReadable()) return;

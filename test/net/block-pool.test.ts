@@ -28,3 +28,11 @@ it('does not use again what may still be read', () => {
   pool.give(second);
   expect([first, second]).not.toContain(pool.take());
 });
+
+it('does not keep for little what much has needed', () => {
+  const pool = new BlockPool();
+  const blocks = Array.from({ length: 200 }, () => pool.take());
+  for (const block of blocks.slice(1)) pool.give(block);
+  const again = Array.from({ length: 200 }, () => pool.take());
+  expect(again.filter((block) => blocks.includes(block))).toHaveLength(16);
+});
