@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describe, expect, vi } from 'vitest';
@@ -214,3 +215,44 @@ describe.skipIf(!existsSync(IPERF))('iperf3 -u', () => {
     }
   });
 });
+
+const GAME_SERVER = '/usr/lib/minetest/minetestserver';
+const GAME = '/usr/games/minetest';
+const DISPLAY = '/usr/bin/xvfb-run';
+
+/** Starts a program with everything it starts itself, to be ended with the world. */
+function startGame(world: World, home: string, program: string, ...argv: readonly string[]) {
+  const child = spawn(program, argv, {
+    detached: true,
+    stdio: 'pipe',
+    env: { HOME: home, TMPDIR: home, PATH: process.env.PATH },
+  });
+  world.onEnd(() => {
+    if (child.exitCode === null) process.kill(-(child.pid as number), 'SIGKILL');
+  });
+  return child;
+}
+
+// Not among what CI installs: it wants a display. Where it is there, it is a real game.
+if ([GAME_SERVER, GAME, DISPLAY].every(existsSync)) {
+  direct.for(['relayed', 'direct'] as const)('minetest, %s: a player joins', async (way, { world }) => {
+    const file = world.file('minetest.conf', '');
+    const home = dirname(file);
+    const service = await freePort();
+    const config = ['--config', file, '--logfile', ''];
+    const place = ['--world', join(home, 'world'), '--gameid', 'minetest_game', '--port', String(service)];
+    const server = startGame(world, home, GAME_SERVER, ...place, ...config);
+    let printed = '';
+    for (const output of [server.stdout, server.stderr]) {
+      output.on('data', (text: Buffer) => {
+        printed += text;
+      });
+    }
+    const patient = { timeout: 30_000, interval: 100 };
+    await vi.waitFor(() => expect(printed).toContain('listening on'), patient);
+    const port = await tunnel(world, way, service);
+    const there = ['--address', '127.0.0.1', '--port', String(port), '--name', 'player', '--password', ''];
+    startGame(world, home, DISPLAY, '-a', GAME, '--go', ...there, ...config);
+    await vi.waitFor(() => expect(printed).toMatch(/player \[127\.0\.0\.1\] joins game/), patient);
+  });
+}
