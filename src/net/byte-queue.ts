@@ -1,5 +1,5 @@
 /** Below this, a chunk is copied behind its predecessor: a queue of tiny slices would pin the large buffers they came from. */
-export const SMALL = 2048;
+const SMALL = 2048;
 export const SLAB = 16 * 1024;
 const NOTHING = Buffer.alloc(0);
 

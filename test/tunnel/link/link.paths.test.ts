@@ -325,16 +325,6 @@ describe('a channel', () => {
 });
 
 describe('a link that may not be relayed', () => {
-  const acceptance = () => {
-    const accepted: Application[] = [];
-    const onChannel: AcceptChannel = (_header, accept) => {
-      const application = new Application();
-      application.channel = accept(application);
-      accepted.push(application);
-    };
-    return { accepted, onChannel };
-  };
-
   it('has no path before the direct one, and says nothing', () => {
     const { link, take, relay, open } = linked({ mayRelay: false });
     relay();
