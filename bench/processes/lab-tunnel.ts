@@ -11,10 +11,15 @@ export interface LabTunnel extends Path {
 /** The real programs at two sites, and a direct path between them. */
 export async function startLabTunnel(lab: Laboratory, mode: 'auto' | 'direct'): Promise<LabTunnel> {
   await startServer(lab);
-  const options = { flags: ['--mode', mode] };
-  await startPublisher(lab, 'b', options);
-  const subscriber = startSubscriber(lab, 'a', options);
-  await subscriber.output(() => told(subscriber, 'path').find(({ kind }) => kind === 'direct'));
+  await startPublisher(lab, 'b', { flags: ['--mode', mode] });
+  const tunnel = await joinLabTunnel(lab, mode);
+  await tunnel.subscriber.output(() => told(tunnel.subscriber, 'path').find(({ kind }) => kind === 'direct'));
+  return tunnel;
+}
+
+/** One more subscriber, whatever path it has. */
+export async function joinLabTunnel(lab: Laboratory, mode: 'auto' | 'direct'): Promise<LabTunnel> {
+  const subscriber = startSubscriber(lab, 'a', { flags: ['--mode', mode] });
   const { listen } = await subscriber.output(() => told(subscriber, 'ready')[0]);
   const port = Number(String(listen).split(':').at(-1));
   return { name: 'direct', port, participants: [{ role: 'subscriber', pid: subscriber.pid }], subscriber };

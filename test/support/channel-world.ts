@@ -182,7 +182,7 @@ export class ChannelWorld {
     end.lanes.delete(cable);
     end.channel.removeLane(lane);
     const [other] = end.lanes.values();
-    if (end.channel.sending === undefined && other !== undefined) end.channel.prefer(other, true);
+    if (end.channel.sending === undefined && other !== undefined) end.channel.prefer(other, true, this.now);
     end.report();
   }
 
@@ -213,7 +213,7 @@ export class ChannelWorld {
         if (this.ends[0].lanes.size < 4 && this.ends[0].over === undefined) this.plug('resumed');
         break;
       case 6:
-        if (lane !== undefined) end.channel.prefer(lane, random.integer(2) === 0);
+        if (lane !== undefined) end.channel.prefer(lane, random.integer(2) === 0, this.now);
         break;
       case 7:
       case 8:

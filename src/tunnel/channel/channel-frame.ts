@@ -10,7 +10,7 @@ export const FRAME_HEADER_SIZE = 4;
 export const INITIAL_CREDIT = 64 * 1024;
 export const MAX_DATA = 64 * 1024;
 
-export const ChannelFrame = { data: 0, ack: 1, fin: 2, reset: 3, seek: 4 } as const;
+export const ChannelFrame = { data: 0, ack: 1, fin: 2, reset: 3, seek: 4, ping: 5, pong: 6 } as const;
 
 /** Why a channel was reset. */
 export const ResetCode = {
@@ -94,6 +94,17 @@ export function encodeReset(code: number): Buffer {
   return frame;
 }
 
+/** @param question which one it is, or is the answer to: 32 bits */
+export function encodePing(
+  type: typeof ChannelFrame.ping | typeof ChannelFrame.pong,
+  question: number,
+): Buffer {
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_SIZE + 4);
+  frame.writeUInt32BE((type << 24) | 4, 0);
+  frame.writeUInt32BE(question, FRAME_HEADER_SIZE);
+  return frame;
+}
+
 function writeOffset(frame: Buffer, offset: number, at: number): void {
   frame.writeUInt32BE(Math.floor(offset / 2 ** 32), at);
   frame.writeUInt32BE(offset % 2 ** 32, at + 4);
@@ -107,6 +118,8 @@ export interface ChannelSink {
   onFin(offset: number): void;
   onReset(code: number): void;
   onSeek(offset: number): void;
+  onPing(question: number): void;
+  onPong(question: number): void;
 }
 
 /** Cuts a lane's bytes into frames. Keeps at most one partial header or control frame; data passes without a copy. */
@@ -172,6 +185,12 @@ export class ChannelDecoder {
       case ChannelFrame.seek:
         this.#sink.onSeek(this.#offset(0));
         break;
+      case ChannelFrame.ping:
+        this.#sink.onPing(this.#scratch.readUInt32BE(0));
+        break;
+      case ChannelFrame.pong:
+        this.#sink.onPong(this.#scratch.readUInt32BE(0));
+        break;
       default:
         this.#sink.onReset(this.#scratch.readUInt16BE(0));
     }
@@ -195,4 +214,6 @@ const CONTROL_LENGTH: Readonly<Record<number, number>> = {
   [ChannelFrame.fin]: 8,
   [ChannelFrame.reset]: 2,
   [ChannelFrame.seek]: 8,
+  [ChannelFrame.ping]: 4,
+  [ChannelFrame.pong]: 4,
 };

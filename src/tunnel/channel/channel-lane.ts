@@ -12,6 +12,13 @@ export class ChannelLane implements SendPosition, ReceivePosition {
   greets = false;
   /** The peer is known to be there. */
   heard = false;
+  /** It was left because nothing seemed to come through: what was sent here may still be on its way, and of no use. */
+  doubted = false;
+  /** Our latest question there, and whether it has yet to go out. */
+  question = 0;
+  asks = false;
+  /** The peer's, until the answer has gone out. */
+  asked: number | undefined;
   /** The ACK for the peer's FIN has gone out here. */
   endAcknowledged = false;
   /** The channel's last frame has gone out here. */

@@ -1,5 +1,6 @@
 import type { Instant } from '../../machine.ts';
 import type { Budget } from '../../net/budget.ts';
+import { ByteQueue } from '../../net/byte-queue.ts';
 import { FlowWindow } from '../../net/flow-window.ts';
 import { ChannelError, encodeAck, INITIAL_CREDIT } from './channel-frame.ts';
 
@@ -18,7 +19,10 @@ export interface ReceivePosition {
   arrived: number | undefined;
 }
 
-/** The receiving half of a channel: puts the bytes of all lanes in order, grants credit and decides when to acknowledge. */
+/**
+ * The receiving half of a channel: puts the bytes of all lanes in order, grants credit and decides when to acknowledge.
+ * What a lane brings while the one before still carries what precedes it is held until then: one gap there may be.
+ */
 export class ChannelReceiver {
   readonly #window: FlowWindow;
   /** Everything below is here. */
@@ -26,7 +30,11 @@ export class ChannelReceiver {
   #consumed = 0;
   /** Up to where the peer may send. */
   #granted = INITIAL_CREDIT;
-  #ended = false;
+  /** What has come ahead of a gap, and where it begins. */
+  readonly #held = new ByteQueue();
+  #heldFrom = 0;
+  /** Where the peer's bytes end, once it has said so. */
+  #end: number | undefined;
   /** What the last ACK said is here. */
   #acknowledged = 0;
   #ackDue = false;
@@ -38,7 +46,7 @@ export class ChannelReceiver {
 
   /** The peer's last byte is here. */
   get ended(): boolean {
-    return this.#ended;
+    return this.#received === this.#end;
   }
 
   /** An ACK has to go out now. */
@@ -51,47 +59,42 @@ export class ChannelReceiver {
     return this.#ackAt;
   }
 
-  /** The next bytes of a lane. Returns those that are new. Throws ChannelError. */
-  onData(lane: ReceivePosition, chunk: Buffer, now: Instant): Buffer | undefined {
+  /** The next bytes of a lane. Appends to `into` what is in order now and was not before. Throws ChannelError. */
+  onData(lane: ReceivePosition, chunk: Buffer, now: Instant, into: Buffer[]): void {
     const from = lane.arrived;
     if (from === undefined) throw new ChannelError('data before its offset');
     const to = from + chunk.length;
     lane.arrived = to;
-    const fresh = to - this.#received;
-    if (fresh <= 0) {
-      // The peer may not know that it is here.
-      this.#acknowledgeBy(now + ACK_DELAY);
-      return undefined;
+    const ahead = to - this.#highest;
+    if (ahead > 0) {
+      if (this.#end !== undefined) throw new ChannelError('data after the end');
+      if (!this.#window.receive(ahead)) throw new ChannelError('data beyond the credit');
     }
-    if (this.#ended) throw new ChannelError('data after the end');
-    if (!this.#window.receive(fresh)) throw new ChannelError('data beyond the credit');
-    this.#received = to;
-    if (to - this.#acknowledged >= Math.min(Math.max(this.#window.size / 4, MIN_ACK), MAX_ACK))
-      this.#ackDue = true;
+    if (from > this.#received) this.#hold(from, chunk);
+    else if (to > this.#received) this.#deliver(chunk.subarray(this.#received - from), now, into);
+    // The peer may not know that it is here.
     else this.#acknowledgeBy(now + ACK_DELAY);
-    return fresh === chunk.length ? chunk : chunk.subarray(chunk.length - fresh);
   }
 
-  /** Throws ChannelError unless the bytes from there on are new or known. */
+  /** The next DATA or FIN of the lane is there. */
   onSeek(lane: ReceivePosition, offset: number): void {
-    if (offset > this.#received) throw new ChannelError(`goes on at ${offset}, not ${this.#received}`);
     lane.arrived = offset;
   }
 
-  /** Returns whether that is news. Throws ChannelError when the lane or the channel is elsewhere. */
-  onFin(lane: ReceivePosition, offset: number): boolean {
-    if (offset !== lane.arrived || offset !== this.#received)
-      throw new ChannelError(`end at ${offset}, not ${this.#received}`);
+  /** Throws ChannelError when the lane or the channel is elsewhere. */
+  onFin(lane: ReceivePosition, offset: number): void {
+    const ahead = offset - this.#highest;
+    if (offset !== lane.arrived || ahead < 0 || (ahead > 0 && this.#end !== undefined))
+      throw new ChannelError(`end at ${offset}, not ${this.#highest}`);
+    if (!this.#window.receive(ahead)) throw new ChannelError('end beyond the credit');
+    this.#end = offset;
     this.#ackDue = true;
-    const isNews = !this.#ended;
-    this.#ended = true;
-    return isNews;
   }
 
   /** The application has taken bytes. */
   consume(bytes: number, now: Instant, rtt: number | undefined): void {
     this.#consumed += bytes;
-    if (this.#ended) return;
+    if (this.ended) return;
     const grant = this.#window.consume(bytes, now, rtt);
     if (grant === 0) return;
     this.#granted += grant;
@@ -117,7 +120,7 @@ export class ChannelReceiver {
       this.#ackAt = undefined;
       this.#acknowledged = this.#received;
     }
-    return encodeAck(this.#ended ? this.#received + 1 : this.#received, this.#granted);
+    return encodeAck(this.ended ? this.#received + 1 : this.#received, this.#granted);
   }
 
   /** The same when no more can come: the window is given back once everything is taken. */
@@ -129,7 +132,35 @@ export class ChannelReceiver {
   /** Gives the window back. */
   release(): void {
     this.#window.close();
+    this.#held.clear();
     this.#ackAt = undefined;
+  }
+
+  /** The offset behind the last byte that is known of. */
+  get #highest(): number {
+    return this.#end ?? (this.#held.length === 0 ? this.#received : this.#heldFrom + this.#held.length);
+  }
+
+  /** Bytes from `from` on, ahead of a gap. */
+  #hold(from: number, chunk: Buffer): void {
+    if (this.#held.length === 0) this.#heldFrom = from;
+    const known = this.#heldFrom + this.#held.length - from;
+    if (from < this.#heldFrom || known < 0) throw new ChannelError('a second gap');
+    if (known < chunk.length) this.#held.push(chunk.subarray(known));
+  }
+
+  /** Bytes that are next, and what was held behind them. */
+  #deliver(chunk: Buffer, now: Instant, into: Buffer[]): void {
+    into.push(chunk);
+    this.#received += chunk.length;
+    if (this.#held.length > 0 && this.#received >= this.#heldFrom) {
+      this.#held.take(this.#received - this.#heldFrom, []);
+      this.#received += this.#held.take(Number.POSITIVE_INFINITY, into);
+    }
+    const fresh = this.#received - this.#acknowledged;
+    if (fresh >= Math.min(Math.max(this.#window.size / 4, MIN_ACK), MAX_ACK) || this.ended)
+      this.#ackDue = true;
+    else this.#acknowledgeBy(now + ACK_DELAY);
   }
 
   #acknowledgeBy(at: Instant): void {

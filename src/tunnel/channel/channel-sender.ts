@@ -1,3 +1,4 @@
+import type { Instant } from '../../machine.ts';
 import type { BlockPool } from '../../net/block-pool.ts';
 import type { Budget } from '../../net/budget.ts';
 import { RetainedQueue } from '../../net/retained-queue.ts';
@@ -13,6 +14,9 @@ import {
 /** Bytes waiting for credit or for a lane, at which the application is told to wait. */
 const SEND_MARK = 64 * 1024;
 
+/** How long nothing more may be acknowledged of what is on its way on the lane before the present one: milliseconds. */
+const GAP_PATIENCE = 1000;
+
 /** Where the next DATA of a lane begins in the peer's eyes; undefined until SEEK has said it. */
 export interface SendPosition {
   position: number | undefined;
@@ -26,8 +30,12 @@ export class ChannelSender {
   #limit = INITIAL_CREDIT;
   /** The highest offset that has been sent on any lane. */
   #sent = 0;
+  /** What was sent from there on has all gone to the present lane, in order. */
+  #laneFrom = 0;
+  /** The lane that still carries what is before that, and how long we wait for it. */
+  #gap: { readonly lane: SendPosition; until: Instant } | undefined;
   #ending = false;
-  /** FIN is on its way: on any lane, and on the present one. */
+  /** FIN is on its way: on any lane, and since bytes were last repeated. */
   #finSent = false;
   #finOnLane = false;
   #finAcknowledged = false;
@@ -89,10 +97,33 @@ export class ChannelSender {
     return this.#ending && !this.#finOnLane && !this.#finAcknowledged;
   }
 
-  /** From now on another lane is the present one: everything that is not acknowledged goes there once more. */
-  move(): void {
-    this.#queue.rewind();
-    this.#finOnLane = false;
+  /**
+   * From now on another lane is the present one. It goes on where the one before has stopped, which delivers what it has;
+   * but there is one such gap at a time, and if the one before has an open one, or is lost (undefined), everything that is
+   * not acknowledged goes there once more.
+   */
+  move(before: SendPosition | undefined, now: Instant): void {
+    if (before === undefined || this.#finOnLane || this.#queue.start < this.#laneFrom) {
+      this.#repeat();
+      return;
+    }
+    this.#laneFrom = this.#sent;
+    if (this.#queue.start < this.#laneFrom) this.#gap = { lane: before, until: now + GAP_PATIENCE };
+  }
+
+  /** A lane other than the present one is gone, with what was on its way there. */
+  lose(lane: SendPosition): void {
+    if (this.#gap?.lane === lane) this.#repeat();
+  }
+
+  /** When `handleTimeout` has something to do. */
+  pollTimeout(): Instant | undefined {
+    return this.#gap?.until;
+  }
+
+  /** Calling it early or twice does no harm. */
+  handleTimeout(now: Instant): void {
+    if (this.#gap !== undefined && this.#gap.until <= now) this.#repeat();
   }
 
   /** Appends SEEK where the lane is elsewhere, one DATA frame at most, and FIN behind the last byte. */
@@ -116,12 +147,17 @@ export class ChannelSender {
   }
 
   /** Throws ChannelError when the peer acknowledges what it cannot have. */
-  onAck(received: number, limit: number): void {
+  onAck(received: number, limit: number, now: Instant): void {
     const { end } = this.#queue;
     const most = this.#finSent ? end + 1 : this.#sent;
     if (received > most) throw new ChannelError(`${received} bytes acknowledged of ${most}`);
     if (limit > this.#limit) this.#limit = limit;
-    this.#budget.release(this.#queue.acknowledge(Math.min(received, end)));
+    const released = this.#queue.acknowledge(Math.min(received, end));
+    this.#budget.release(released);
+    if (this.#gap !== undefined) {
+      if (this.#queue.start >= this.#laneFrom) this.#gap = undefined;
+      else if (released > 0) this.#gap.until = now + GAP_PATIENCE;
+    }
     if (received > end) this.#finAcknowledged = true;
   }
 
@@ -129,5 +165,14 @@ export class ChannelSender {
   clear(): void {
     this.#budget.release(this.#queue.length);
     this.#queue.clear();
+    this.#gap = undefined;
+  }
+
+  /** Everything that is not acknowledged is sent once more. */
+  #repeat(): void {
+    this.#queue.rewind();
+    this.#finOnLane = false;
+    this.#gap = undefined;
+    this.#laneFrom = this.#sent;
   }
 }

@@ -1,4 +1,4 @@
-import type { ByteStream, ByteStreamHandler } from '../../carrier.ts';
+import type { ByteStream, ByteStreamHandler, Carrier } from '../../carrier.ts';
 import type { Instant } from '../../machine.ts';
 import type { Runtime, Timer } from '../../net/runtime.ts';
 import { Channel, type ChannelOptions, type ChannelOutput } from './channel.ts';
@@ -24,6 +24,7 @@ export const NOBODY: ChannelUser = {
 
 /** What a channel wants to know of a carrier that it has a lane on. The object itself says which carrier it is. */
 export interface LaneCarrier {
+  readonly kind: Carrier['kind'];
   /** Round-trip time in milliseconds, for tuning the credit; undefined while unknown. */
   readonly rtt: number | undefined;
   /** Nothing is heard on it at the moment. */
@@ -49,8 +50,7 @@ export class ChannelStream {
   /** The lane that `sendingOn` found last. */
   #sending: Lane | undefined;
   #timer: Timer | undefined;
-  /** When bytes arrived, as far as the channel has to know. */
-  #now: Instant;
+  #timerAt: Instant = 0;
   /** Inside `settle`: whoever is outermost sends and reports. */
   #busy = false;
   /** Why the user has reset it, while there was no lane yet to say so on. */
@@ -59,8 +59,7 @@ export class ChannelStream {
 
   constructor(options: ChannelStreamOptions) {
     this.#options = options;
-    this.#now = options.runtime.now();
-    this.#channel = new Channel(options, this.#now);
+    this.#channel = new Channel(options, options.runtime.now());
   }
 
   /** The link has been told that it is over. */
@@ -105,13 +104,17 @@ export class ChannelStream {
 
   /**
    * Sends on this carrier's lane from now on, or from when there is one: as soon as the peer has been heard there, and at
-   * once where the present lane is gone or its carrier is silent.
+   * once where the present lane is gone, its carrier is silent, or the peer has found it so.
    */
   prefer(carrier: LaneCarrier): void {
     this.#preferred = carrier;
     const lane = this.#laneOn(carrier);
     if (lane === undefined || this.#channel.over) return;
-    this.#channel.prefer(lane.core, this.sendingOn?.silent ?? true);
+    const present = this.sendingOn;
+    // Who falls back to the relay has found that the direct path carries nothing any more.
+    const isFallback = present?.kind === 'direct' && carrier.kind === 'relayed';
+    const atOnce = present === undefined || present.silent || isFallback;
+    this.#channel.prefer(lane.core, atOnce, this.#options.runtime.now());
     this.#settle();
   }
 
@@ -151,9 +154,7 @@ export class ChannelStream {
   onData(lane: Lane, chunk: Buffer): void {
     // The channel holds what it cannot pass on, against its own credit: the carrier's window is always free.
     lane.stream.consume(chunk.length);
-    // With a timer on its way the time matters to nobody: what comes now is acknowledged then, if not before.
-    if (this.#timer === undefined) this.#now = this.#options.runtime.now();
-    this.#channel.receive(lane.core, chunk, this.#now);
+    this.#channel.receive(lane.core, chunk, this.#options.runtime.now());
     this.#settle();
   }
 
@@ -184,7 +185,7 @@ export class ChannelStream {
       others.find(({ carrier }) => carrier === this.#preferred && !carrier.silent) ??
       others.find(({ carrier }) => !carrier.silent) ??
       others[0];
-    if (next !== undefined) this.#channel.prefer(next.core, true);
+    if (next !== undefined) this.#channel.prefer(next.core, true, this.#options.runtime.now());
   }
 
   /** Sends and reports until nothing is left to do; calls from inside are folded into the outermost. */
@@ -259,10 +260,11 @@ export class ChannelStream {
 
   /** A timer that fires early costs one call; another one for every acknowledgement would cost more. */
   #arm(): void {
-    if (this.#timer !== undefined || this.#over) return;
-    const at = this.#channel.pollTimeout();
-    if (at === undefined) return;
+    const at = this.#over ? undefined : this.#channel.pollTimeout();
+    if (at === undefined || (this.#timer !== undefined && this.#timerAt <= at)) return;
     const { runtime } = this.#options;
+    this.#timer?.cancel();
+    this.#timerAt = at;
     this.#timer = runtime.setTimer(at - runtime.now(), () => {
       this.#timer = undefined;
       this.#channel.handleTimeout(runtime.now());

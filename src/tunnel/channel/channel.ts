@@ -3,9 +3,11 @@ import type { BlockPool } from '../../net/block-pool.ts';
 import type { Budget } from '../../net/budget.ts';
 import {
   ChannelError,
+  ChannelFrame,
   type ChannelHeader,
   type ChannelSink,
   encodeChannelHeader,
+  encodePing,
   encodeReset,
   type LaneKind,
   ResetCode,
@@ -57,6 +59,8 @@ export class Channel implements ChannelSink {
   #now: Instant;
   #outputs: ChannelOutput[] = [];
   #outputsTaken = 0;
+  /** The application has been told of the peer's last byte. */
+  #endTold = false;
   #over = false;
   /** What a lane is told when the channel is over. */
   #farewell: 'acknowledgement' | Buffer | undefined;
@@ -88,7 +92,7 @@ export class Channel implements ChannelSink {
       lane.heard = true;
     } else lane.greets = true;
     this.#lanes = [...this.#lanes, lane];
-    if (this.#sending === undefined) this.#move(lane);
+    if (this.#sending === undefined) this.#move(lane, undefined);
     return lane;
   }
 
@@ -98,19 +102,21 @@ export class Channel implements ChannelSink {
     if (this.#next === lane) this.#next = undefined;
     if (this.#sending === lane) {
       this.#sending = undefined;
-      if (this.#next !== undefined) this.#move(this.#next);
-    }
+      if (this.#next !== undefined) this.#move(this.#next, undefined);
+    } else this.#sender.lose(lane);
     this.#receiver.repeatAck();
   }
 
   /**
-   * Data is to go to this lane: as soon as the peer has been heard there.
+   * Data is to go to this lane: as soon as the peer has been heard there, and has what was sent there in vain.
    * @param atOnce do not wait: what it goes to now is no good
    */
-  prefer(lane: ChannelLane, atOnce: boolean): void {
+  prefer(lane: ChannelLane, atOnce: boolean, now: Instant): void {
+    this.#now = now;
     if (lane === this.#sending) this.#next = undefined;
-    else if (atOnce || lane.heard || this.#sending === undefined) this.#move(lane);
-    else this.#next = lane;
+    else if (atOnce) this.#move(lane, undefined);
+    else if (lane.heard && !lane.doubted) this.#move(lane, this.#sending);
+    else if (lane !== this.#next) this.#await(lane);
   }
 
   /** Queues the application's bytes. Ask `blocked` before writing more. */
@@ -171,10 +177,13 @@ export class Channel implements ChannelSink {
   }
 
   pollTimeout(): Instant | undefined {
-    return this.#over ? undefined : this.#receiver.ackAt;
+    if (this.#over) return undefined;
+    const [ackAt, gapAt] = [this.#receiver.ackAt, this.#sender.pollTimeout()];
+    return ackAt !== undefined && gapAt !== undefined ? Math.min(ackAt, gapAt) : (ackAt ?? gapAt);
   }
 
   handleTimeout(now: Instant): void {
+    this.#sender.handleTimeout(now);
     this.#receiver.handleTimeout(now);
   }
 
@@ -182,7 +191,8 @@ export class Channel implements ChannelSink {
   pending(lane: ChannelLane): boolean {
     if (lane.header !== undefined) return true;
     if (this.#over) return this.#owesFarewell(lane);
-    return lane.greets || (lane === this.#sending && (this.#receiver.ackDue || this.#sender.pending));
+    if (lane.greets || lane.asks || lane.asked !== undefined) return true;
+    return lane === this.#sending && (this.#receiver.ackDue || this.#sender.pending);
   }
 
   /** Appends what is to be written to the lane now, one data frame at most. */
@@ -195,6 +205,10 @@ export class Channel implements ChannelSink {
     }
     const isSending = lane === this.#sending;
     if (lane.greets || (isSending && this.#receiver.ackDue)) this.#acknowledge(lane, into);
+    if (lane.asks) into.push(encodePing(ChannelFrame.ping, lane.question));
+    if (lane.asked !== undefined) into.push(encodePing(ChannelFrame.pong, lane.asked));
+    lane.asks = false;
+    lane.asked = undefined;
     if (!isSending) return;
     this.#sender.transmit(lane, into);
     this.#unblock();
@@ -202,17 +216,19 @@ export class Channel implements ChannelSink {
 
   onData(chunk: Buffer): void {
     if (this.#over) return;
-    const fresh = this.#receiver.onData(this.#lane, chunk, this.#now);
-    if (fresh !== undefined) this.#outputs.push({ type: 'data', chunk: fresh });
+    const fresh: Buffer[] = [];
+    this.#receiver.onData(this.#lane, chunk, this.#now, fresh);
+    for (const chunk of fresh) this.#outputs.push({ type: 'data', chunk });
+    this.#tellEnd();
   }
 
   onAck(received: number, limit: number): void {
     if (this.#over) return;
     const lane = this.#lane;
     lane.heard = true;
-    this.#sender.onAck(received, limit);
+    this.#sender.onAck(received, limit, this.#now);
     this.#unblock();
-    if (this.#next === lane) this.#move(lane);
+    if (this.#next === lane && !lane.doubted) this.#move(lane, this.#sending);
     this.#finishIfDone();
   }
 
@@ -220,10 +236,23 @@ export class Channel implements ChannelSink {
     if (!this.#over) this.#receiver.onSeek(this.#lane, offset);
   }
 
+  onPing(question: number): void {
+    if (!this.#over) this.#lane.asked = question;
+  }
+
+  onPong(question: number): void {
+    if (this.#over) return;
+    const lane = this.#lane;
+    if (question === 0 || question > lane.question) throw new ChannelError('an answer to no question');
+    if (question < lane.question) return;
+    lane.doubted = false;
+    if (this.#next === lane) this.#move(lane, this.#sending);
+  }
+
   onFin(offset: number): void {
-    if (this.#over || !this.#receiver.onFin(this.#lane, offset)) return;
-    this.#outputs.push({ type: 'end' });
-    this.#finishIfDone();
+    if (this.#over) return;
+    this.#receiver.onFin(this.#lane, offset);
+    this.#tellEnd();
   }
 
   onReset(code: number): void {
@@ -244,10 +273,20 @@ export class Channel implements ChannelSink {
     return this.#from;
   }
 
-  #move(lane: ChannelLane): void {
+  /** Data goes to this lane when the peer has said there that it has come so far. */
+  #await(lane: ChannelLane): void {
+    this.#next = lane;
+    if (!lane.doubted) return;
+    lane.question += 1;
+    lane.asks = true;
+  }
+
+  /** @param before undefined: what is on its way there has to be sent again */
+  #move(lane: ChannelLane, before: ChannelLane | undefined): void {
+    if (before === undefined && this.#sending !== undefined) this.#sending.doubted = true;
     this.#sending = lane;
     this.#next = undefined;
-    this.#sender.move();
+    this.#sender.move(before, this.#now);
     // A lane that greets says all there is to say, and at the start there is nothing.
     if (!lane.greets && this.#lanes.length > 1) this.#receiver.repeatAck();
   }
@@ -260,6 +299,13 @@ export class Channel implements ChannelSink {
 
   #unblock(): void {
     if (this.#sender.unblock()) this.#outputs.push({ type: 'drain' });
+  }
+
+  #tellEnd(): void {
+    if (this.#endTold || !this.#receiver.ended) return;
+    this.#endTold = true;
+    this.#outputs.push({ type: 'end' });
+    this.#finishIfDone();
   }
 
   #finishIfDone(): void {

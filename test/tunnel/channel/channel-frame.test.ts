@@ -8,6 +8,7 @@ import {
   encodeChannelHeader,
   encodeDataHeader,
   encodeOffset,
+  encodePing,
   encodeReset,
   ResetCode,
 } from '../../../src/tunnel/channel/channel-frame.ts';
@@ -32,6 +33,8 @@ function decode(pieces: Buffer[]): { events: string[]; error: unknown } {
     onFin: (offset) => note(`fin ${offset}`),
     onReset: (code) => note(`reset ${code}`),
     onSeek: (offset) => note(`seek ${offset}`),
+    onPing: (question) => note(`ping ${question}`),
+    onPong: (question) => note(`pong ${question}`),
   });
   let error: unknown;
   try {
@@ -66,6 +69,8 @@ function decodeSlowly(bytes: Buffer): { events: string[]; garbage: boolean } {
       2: length === 8,
       3: length === 2,
       4: length === 8,
+      5: length === 4,
+      6: length === 4,
     };
     if (!sizes[type]) return { events, garbage: true };
     if (type === 0) data(take(length));
@@ -75,7 +80,7 @@ function decodeSlowly(bytes: Buffer): { events: string[]; garbage: boolean } {
         BigInt(`0x${take(Math.min(length, 8))}`),
       );
       if (values.some((value) => value >= 2n ** 53n)) return { events, garbage: true };
-      events.push(`${['', 'ack', 'fin', 'reset', 'seek'][type]} ${values.join(' ')}`);
+      events.push(`${['', 'ack', 'fin', 'reset', 'seek', 'ping', 'pong'][type]} ${values.join(' ')}`);
     }
   }
   return { events, garbage: false };
@@ -87,7 +92,7 @@ function dataFrame(bytes: Buffer): Buffer {
 
 function randomFrames(random: Random): Buffer {
   const frames = Array.from({ length: 1 + random.integer(6) }, () => {
-    switch (random.integer(5)) {
+    switch (random.integer(6)) {
       case 0:
         return encodeAck(random.integer(2 ** 30), Math.floor(random.next() * 2 ** 53));
       case 1:
@@ -96,6 +101,8 @@ function randomFrames(random: Random): Buffer {
         return encodeReset(random.integer(65_536));
       case 3:
         return encodeOffset(ChannelFrame.seek, Math.floor(random.next() * 2 ** 53));
+      case 4:
+        return encodePing(random.pick([ChannelFrame.ping, ChannelFrame.pong]), random.integer(2 ** 32));
       default:
         return dataFrame(random.bytes(1 + random.integer(40)));
     }
@@ -118,6 +125,8 @@ describe('the wire of a channel', () => {
     expect(encodeOffset(ChannelFrame.fin, 5).toString('hex')).toBe('020000080000000000000005');
     expect(encodeReset(ResetCode.tooManyChannels).toString('hex')).toBe('030000020003');
     expect(encodeOffset(ChannelFrame.seek, 2 ** 32).toString('hex')).toBe('040000080000000100000000');
+    expect(encodePing(ChannelFrame.ping, 2 ** 32 - 1).toString('hex')).toBe('05000004ffffffff');
+    expect(encodePing(ChannelFrame.pong, 2).toString('hex')).toBe('0600000400000002');
   });
 
   it('does not care where the bytes are cut', () => {
@@ -126,12 +135,17 @@ describe('the wire of a channel', () => {
       encodeAck(5, 70_000),
       encodeOffset(ChannelFrame.seek, 5),
       dataFrame(Buffer.from('you')),
+      encodePing(ChannelFrame.ping, 7),
       encodeOffset(ChannelFrame.fin, 8),
+      encodePing(ChannelFrame.pong, 6),
       encodeReset(4),
     ]);
     const whole = decode([bytes]);
     expect(whole).toEqual({
-      events: ['data 68656c6c6f', 'ack 5 70000', 'seek 5', 'data 796f75', 'fin 8', 'reset 4'],
+      events: [
+        ...['data 68656c6c6f', 'ack 5 70000', 'seek 5', 'data 796f75'],
+        ...['ping 7', 'fin 8', 'pong 6', 'reset 4'],
+      ],
       error: undefined,
     });
     for (let one = 0; one <= bytes.length; one++)
@@ -155,7 +169,7 @@ describe('the wire of a channel', () => {
   });
 
   it.each([
-    ['frame type', '05000000'],
+    ['frame type', '07000000'],
     ['data frame of 0 bytes', '00000000'],
     ['data frame of 65537 bytes', '00010001'],
     ['frame of type 1 with 8 bytes', '01000008'],
@@ -164,6 +178,8 @@ describe('the wire of a channel', () => {
     ['offset 9007199254740992', '020000080020000000000000'],
     ['offset 18446744073709551615', '010000100000000000000000ffffffffffffffff'],
     ['frame of type 4 with 7 bytes', '04000007'],
+    ['frame of type 5 with 8 bytes', '05000008'],
+    ['frame of type 6 with 0 bytes', '06000000'],
   ])('refuses another %s', (problem, hex) => {
     const bytes = Buffer.from(hex, 'hex');
     for (const pieces of [[bytes], [...bytes].map((byte) => Buffer.of(byte))]) {
@@ -197,6 +213,8 @@ describe('the wire of a channel', () => {
       onFin: nothing,
       onReset: nothing,
       onSeek: nothing,
+      onPing: nothing,
+      onPong: nothing,
     }).decode(bytes);
     expect(chunks[0]?.buffer).toBe(bytes.buffer);
   });

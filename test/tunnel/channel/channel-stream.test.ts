@@ -6,6 +6,7 @@ import {
   encodeChannelHeader,
   encodeDataHeader,
   encodeOffset,
+  encodePing,
   encodeReset,
   INITIAL_CREDIT,
   ResetCode,
@@ -20,8 +21,13 @@ import { SpoiledBlocks } from '../../support/spoiled-blocks.ts';
 import { VirtualRuntime } from '../../support/virtual-runtime.ts';
 
 class FakeLaneCarrier implements LaneCarrier {
+  readonly kind;
   readonly rtt = 10;
   silent = false;
+
+  constructor(kind: LaneCarrier['kind'] = 'direct') {
+    this.kind = kind;
+  }
 }
 
 const greeting = Buffer.concat([
@@ -75,9 +81,12 @@ describe('a channel that moves to another carrier', () => {
     expect(first.stream.sent).toHaveLength(10 + 5 + 2 * 4);
     second.stream.deliver(encodeAck(10, INITIAL_CREDIT));
     expect(channel.sendingOn).toBe(second.carrier);
-    expect(second.stream.sent).toEqual(Buffer.concat([nothingNew, seek(10), dataFrame(5)]));
+    expect(second.stream.sent).toEqual(nothingNew);
     channel.write(Buffer.alloc(1));
-    expect([first.stream.sent.length, second.stream.sent]).toEqual([0, dataFrame(1)]);
+    expect([first.stream.sent.length, second.stream.sent]).toEqual([
+      0,
+      Buffer.concat([seek(15), dataFrame(1)]),
+    ]);
     expect(first.stream.ended || first.stream.wasReset).toBe(false);
   });
 
@@ -96,6 +105,37 @@ describe('a channel that moves to another carrier', () => {
       expect(channel.sendingOn).toBe(second.carrier);
       expect(second.stream.sent.subarray(-26)).toEqual(Buffer.concat([seek(0), dataFrame(10)]));
     }
+  });
+
+  it('does not wait either where the peer falls back to the relay: it has found what is direct silent', () => {
+    const { channel, plug, first } = opened();
+    channel.write(Buffer.alloc(10));
+    const relay = plug('resumed', new FakeLaneCarrier('relayed'));
+    channel.prefer(relay.carrier);
+    expect(channel.sendingOn).toBe(relay.carrier);
+    expect(relay.stream.sent.subarray(-26)).toEqual(Buffer.concat([seek(0), dataFrame(10)]));
+    // The way back is another matter.
+    channel.prefer(first.carrier);
+    expect([channel.sendingOn, first.stream.sent.subarray(-8)]).toEqual([
+      relay.carrier,
+      encodePing(ChannelFrame.ping, 1),
+    ]);
+  });
+
+  it('acknowledges in time, whatever else it waits for', () => {
+    const { channel, plug, first, runtime } = opened();
+    channel.write(Buffer.alloc(10));
+    const second = plug('resumed');
+    channel.prefer(second.carrier);
+    second.stream.deliver(nothingNew);
+    runtime.advance(300);
+    second.stream.deliver(Buffer.concat([seek(0), dataFrame(1)]));
+    runtime.advance(100);
+    expect(second.stream.sent.subarray(-20)).toEqual(encodeAck(1, INITIAL_CREDIT));
+    expect(first.stream.sent).toHaveLength(14);
+    // And what does not come through on the first one goes out on the second when its time has come.
+    runtime.advance(600);
+    expect(second.stream.sent).toEqual(Buffer.concat([seek(0), dataFrame(10)]));
   });
 
   it('moves to a carrier that it was told to prefer when it has a lane there', () => {

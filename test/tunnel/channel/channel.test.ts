@@ -5,6 +5,7 @@ import {
   encodeAck,
   encodeChannelHeader,
   encodeOffset,
+  encodePing,
   encodeReset,
   INITIAL_CREDIT,
   ResetCode,
@@ -13,6 +14,8 @@ import { dataFrame, header, loneChannel, outputs, transmitted } from '../../supp
 
 const fin = (offset: number) => encodeOffset(ChannelFrame.fin, offset);
 const seek = (offset: number) => encodeOffset(ChannelFrame.seek, offset);
+const ping = (question: number) => encodePing(ChannelFrame.ping, question);
+const pong = (question: number) => encodePing(ChannelFrame.pong, question);
 
 /** A channel of either side with its first lane, and nothing on it yet. */
 function onLane(options: { opens?: boolean; sendTotal?: number } = {}) {
@@ -40,7 +43,15 @@ describe('what the peer may not do', () => {
     ['end for a second time before its last byte', [dataFrame(5), fin(5), seek(3), fin(3)], 'end at 3'],
     ['send after its end', [fin(0), dataFrame(1)], 'data after the end'],
     ['send past its end', [dataFrame(2), fin(2), seek(0), dataFrame(3)], 'data after the end'],
-    ['leave something out', [dataFrame(5), seek(6)], 'goes on at 6, not 5'],
+    ['send beyond its credit, ahead of a gap', [seek(1), dataFrame(65_536)], 'beyond the credit'],
+    ['end beyond its credit', [seek(65_537), fin(65_537)], 'end beyond the credit'],
+    ['leave a second gap', [seek(5), dataFrame(5), seek(11), dataFrame(1)], 'a second gap'],
+    ['leave another gap before the first', [seek(5), dataFrame(5), seek(4), dataFrame(3)], 'a second gap'],
+    ['end before what came ahead of a gap', [seek(5), dataFrame(5), seek(9), fin(9)], 'end at 9, not 10'],
+    ['end twice, ahead of a gap', [seek(5), fin(5), seek(6), fin(6)], 'end at 6, not 5'],
+    ['send past an end that is ahead of a gap', [seek(5), fin(5), seek(0), dataFrame(6)], 'after the end'],
+    ['answer what was not asked', [pong(1)], 'no question'],
+    ['answer nothing', [pong(0)], 'no question'],
     ['acknowledge what was not sent', [encodeAck(1, 100_000)], '1 bytes acknowledged of 0'],
     ['say that it has finished', [encodeReset(ResetCode.finished)], 'finished before'],
     ['send unknown frames', [Buffer.of(9, 0, 0, 0)], 'frame type 9'],
@@ -207,13 +218,13 @@ describe('acknowledgements', () => {
 });
 
 describe('lanes', () => {
-  it('greet with an ACK, and take over once the peer has done so: from what is acknowledged', () => {
+  it('greet with an ACK, and go on behind the one before once the peer has done so', () => {
     const { channel, lane, receive } = onLane({ opens: true });
     channel.write(Buffer.alloc(10));
     transmitted(channel, lane);
     receive(encodeAck(4, INITIAL_CREDIT));
     const other = channel.addLane('resumed');
-    channel.prefer(other, false);
+    channel.prefer(other, false, 0);
     const greeting = Buffer.concat([
       encodeChannelHeader({ ...header, kind: 'resumed' }),
       encodeAck(0, INITIAL_CREDIT),
@@ -221,15 +232,29 @@ describe('lanes', () => {
     expect(transmitted(channel, other)).toEqual(greeting);
     channel.write(Buffer.alloc(2));
     expect(transmitted(channel, lane)).toEqual(dataFrame(2));
+    channel.write(Buffer.alloc(3));
     channel.receive(other, encodeAck(6, INITIAL_CREDIT), 0);
     expect(channel.sending).toBe(other);
     expect(transmitted(channel, other)).toEqual(
-      Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(6), dataFrame(6)]),
+      Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(12), dataFrame(3)]),
     );
-    // And back at once: it has been heard there.
-    channel.prefer(lane, false);
+    // And back at once: it has been heard there. But the gap is still open, and there is one at a time.
+    channel.prefer(lane, false, 0);
     expect(transmitted(channel, lane)).toEqual(
-      Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(6), dataFrame(6)]),
+      Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(6), dataFrame(9)]),
+    );
+    receive(encodeAck(14, INITIAL_CREDIT));
+    channel.prefer(other, false, 0);
+    expect(transmitted(channel, other)).toEqual(
+      Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(14), dataFrame(1)]),
+    );
+    receive(encodeAck(15, INITIAL_CREDIT));
+    channel.write(Buffer.alloc(1));
+    expect(transmitted(channel, other)).toEqual(dataFrame(1));
+    channel.write(Buffer.alloc(1));
+    channel.prefer(lane, false, 0);
+    expect(transmitted(channel, lane)).toEqual(
+      Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(16), dataFrame(1)]),
     );
   });
 
@@ -241,7 +266,7 @@ describe('lanes', () => {
       transmitted(channel, lane);
       if (isGone) channel.removeLane(lane);
       const other = channel.addLane('resumed');
-      if (!isGone) channel.prefer(other, true);
+      if (!isGone) channel.prefer(other, true, 0);
       expect(transmitted(channel, other)).toEqual(
         Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(0), dataFrame(10), fin(10)]),
       );
@@ -251,7 +276,7 @@ describe('lanes', () => {
   it('take over when the one before goes while the peer has not been heard yet', () => {
     const { channel, lane } = onLane();
     const other = channel.addLane('resumed');
-    channel.prefer(other, false);
+    channel.prefer(other, false, 0);
     expect(channel.sending).toBe(lane);
     channel.removeLane(lane);
     expect(channel.sending).toBe(other);
@@ -262,11 +287,11 @@ describe('lanes', () => {
     channel.write(Buffer.alloc(100));
     transmitted(channel, lane);
     const other = channel.addLane('resumed');
-    channel.prefer(other, true);
+    channel.prefer(other, true, 0);
     const buffers: Buffer[] = [];
     channel.transmit(other, buffers);
     channel.write(Buffer.alloc(7));
-    channel.prefer(lane, true);
+    channel.prefer(lane, true, 0);
     channel.receive(other, encodeAck(100, INITIAL_CREDIT), 0);
     expect(transmitted(channel, lane)).toEqual(Buffer.concat([encodeAck(0, INITIAL_CREDIT), dataFrame(7)]));
   });
@@ -277,7 +302,7 @@ describe('lanes', () => {
     channel.write(Buffer.alloc(200_000));
     transmitted(channel, lane);
     const other = channel.addLane('resumed');
-    channel.prefer(other, true);
+    channel.prefer(other, true, 0);
     channel.transmit(other, []);
     receive(encodeAck(200_000, 1 << 20));
     expect(types(channel)).toEqual(['drain']);
@@ -294,6 +319,99 @@ describe('lanes', () => {
     channel.receive(other, dataFrame(20), 0);
     const sizes = outputs(channel).map((output) => output.type === 'data' && output.chunk.length);
     expect(sizes).toEqual([10, 14, 16, 4]);
+  });
+
+  it('hold what comes ahead of what another one still carries', () => {
+    const { channel, lane, receive, budget } = onLane();
+    receive(dataFrame(10));
+    const other = channel.addLane('resumed');
+    transmitted(channel, other);
+    channel.receive(other, Buffer.concat([seek(30), dataFrame(5), dataFrame(6), seek(33), dataFrame(20)]), 0);
+    channel.receive(other, fin(53), 0);
+    expect(outputs(channel)).toHaveLength(1);
+    channel.handleTimeout(100);
+    expect(transmitted(channel, lane)).toEqual(encodeAck(10, INITIAL_CREDIT));
+    receive(dataFrame(19));
+    expect(outputs(channel)).toHaveLength(1);
+    receive(dataFrame(4));
+    const rest = outputs(channel);
+    expect(rest.at(-1)).toEqual({ type: 'end' });
+    const sizes = rest.map((output) => (output.type === 'data' ? output.chunk.length : 0));
+    expect([sizes[0], sizes.reduce((sum, size) => sum + size)]).toEqual([4, 24]);
+    expect(transmitted(channel, lane)).toEqual(encodeAck(54, INITIAL_CREDIT));
+    channel.reset(ResetCode.closed);
+    expect(budget.used).toBe(0);
+  });
+
+  it('send once more what is lost with the one before, or does not come through there', () => {
+    for (const loss of ['gone', 'stuck'] as const) {
+      const { channel, lane } = onLane();
+      const other = channel.addLane('resumed');
+      transmitted(channel, other);
+      channel.write(Buffer.alloc(10));
+      transmitted(channel, lane);
+      channel.receive(other, encodeAck(0, INITIAL_CREDIT), 0);
+      channel.prefer(other, false, 1000);
+      channel.write(Buffer.alloc(5));
+      channel.end();
+      expect(transmitted(channel, other)).toEqual(
+        Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(10), dataFrame(5), fin(15)]),
+      );
+      expect(channel.pollTimeout()).toBe(2000);
+      channel.receive(other, encodeAck(3, INITIAL_CREDIT), 1500);
+      expect(channel.pollTimeout()).toBe(2500);
+      channel.handleTimeout(2499);
+      expect(channel.pending(other)).toBe(false);
+      if (loss === 'gone') channel.removeLane(lane);
+      else channel.handleTimeout(2500);
+      expect(channel.pollTimeout()).toBeUndefined();
+      const again = transmitted(channel, other);
+      expect(again.subarray(-28 - 12)).toEqual(Buffer.concat([seek(3), dataFrame(12), fin(15)]));
+      // Nothing waits for the old one any more.
+      channel.removeLane(lane);
+      transmitted(channel, other);
+      channel.handleTimeout(10_000);
+      expect(channel.pending(other)).toBe(false);
+    }
+  });
+
+  it('that were left in doubt are gone back to when the peer has what was sent there in vain', () => {
+    const { channel, lane, receive } = onLane();
+    channel.write(Buffer.alloc(10));
+    transmitted(channel, lane);
+    const other = channel.addLane('resumed');
+    channel.prefer(other, true, 0);
+    transmitted(channel, other);
+    channel.prefer(lane, false, 0);
+    channel.prefer(lane, false, 0);
+    expect(transmitted(channel, lane)).toEqual(ping(1));
+    channel.prefer(other, false, 0);
+    channel.prefer(lane, false, 0);
+    receive(encodeAck(10, INITIAL_CREDIT), pong(1));
+    channel.write(Buffer.alloc(1));
+    expect([channel.sending, transmitted(channel, other)]).toEqual([other, dataFrame(1)]);
+    expect(transmitted(channel, lane)).toEqual(ping(2));
+    receive(pong(2));
+    channel.write(Buffer.alloc(2));
+    expect(transmitted(channel, lane)).toEqual(
+      Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(11), dataFrame(2)]),
+    );
+    // Now it is like any other.
+    channel.receive(other, encodeAck(13, INITIAL_CREDIT), 0);
+    channel.prefer(other, false, 0);
+    expect(channel.sending).toBe(other);
+  });
+
+  it('answer the last question, whatever they are used for', () => {
+    const { channel, receive } = onLane();
+    const other = channel.addLane('resumed');
+    transmitted(channel, other);
+    channel.receive(other, Buffer.concat([ping(8), ping(9)]), 0);
+    expect(transmitted(channel, other)).toEqual(pong(9));
+    channel.reset(ResetCode.closed);
+    receive(ping(1), pong(1));
+    channel.receive(other, ping(10), 0);
+    expect(transmitted(channel, other)).toEqual(encodeReset(ResetCode.closed));
   });
 
   it('are each told the end, so that the faster one can say it', () => {
