@@ -21,9 +21,12 @@ const MOST_ROUND_TRIPS = 1;
 
 /** Before a move, and after it, in milliseconds. */
 const STEADY_FOR = 3000;
-/** A gap belongs to a move when it ends about then: while the new path is being tried, or when all that was on the old one is through. */
+/**
+ * A gap belongs to a move when it is about then: while the new path is being tried, or until all that was on the old one is
+ * through. What a new connection then does to a line that it fills, it does without a move as well.
+ */
 const BEFORE = 500;
-const AFTER = 1000;
+const AFTER = 500;
 /** The first bytes of a transfer, whose windows have yet to grow. */
 const BEGINNING = 1000;
 const PATIENCE = 120_000;
