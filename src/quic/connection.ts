@@ -50,12 +50,14 @@ export interface ConnectionHandler {
   onOver(ending: Ending): void;
 }
 
-/** Packets that may wait for their turn, and how many get theirs at a time. A flood is dropped, and starves nobody. */
+/** Packets that may wait for their turn. A flood is dropped, and starves nobody. */
 const MAX_WAITING = 1024;
-const PACKETS_A_TURN = 128;
 
-/** Packets sent in one go, before others may use the event loop. */
-const SENDS_A_TURN = 256;
+/** Packets that are received and sent in one go, before others may use the event loop. */
+const LONG_TURN = { packets: 128, sends: 256 };
+
+/** The same beside datagrams, which somebody is waiting for: a fifth more work for what the streams carry. */
+const SHORT_TURN = { packets: 32, sends: 16 };
 
 /**
  * The acknowledgement of a single packet waits so long, milliseconds, for an answer that takes it along: it costs this end, and above
@@ -99,7 +101,8 @@ export class Connection {
   #genuine = 0;
   readonly #waste = new Waste();
   /** Who wants to know when the path dies. */
-  #watchers = 0;
+  readonly #users = new Set<'streams' | 'datagrams'>();
+  #turnSize = LONG_TURN;
   #pardonedAt: Instant;
   #sendFailure: Ending | undefined;
   #over = false;
@@ -151,12 +154,14 @@ export class Connection {
     if (bytes > 0 && this.#pulse.carried(() => this.#options.runtime.now())) this.#setBeat();
   }
 
-  /** One more, or one fewer, wants to know when the path dies: only then is it silence when nothing is heard. */
-  watch(watching: boolean): void {
-    const before = this.#watchers;
-    this.#watchers += watching ? 1 : -1;
-    if (before > 0 && this.#watchers > 0) return;
-    this.#pulse.watch(watching, this.#options.runtime.now());
+  /** Streams, or datagrams, are in use from now on, or no longer: only while any are is it silence when nothing is heard. */
+  use(what: 'streams' | 'datagrams', inUse: boolean): void {
+    const before = this.#users.size;
+    if (inUse) this.#users.add(what);
+    else this.#users.delete(what);
+    this.#turnSize = this.#users.size === 2 ? SHORT_TURN : LONG_TURN;
+    if (before > 0 && this.#users.size > 0) return;
+    this.#pulse.watch(inUse, this.#options.runtime.now());
     this.#setBeat();
   }
 
@@ -238,7 +243,7 @@ export class Connection {
   }
 
   #takePackets(): Ending | undefined {
-    const packets = this.#waiting.splice(0, PACKETS_A_TURN);
+    const packets = this.#waiting.splice(0, this.#turnSize.packets);
     this.#unanswered += packets.length;
     if (packets.length > 0) this.#arrivedAt = this.#options.runtime.now();
     for (const packet of packets) {
@@ -265,7 +270,7 @@ export class Connection {
   /** Sends what there is to send; true when there is more. */
   #flush(): boolean {
     this.#unanswered = 0;
-    for (this.#sent = 0; this.#sent < SENDS_A_TURN; this.#sent++) {
+    for (this.#sent = 0; this.#sent < this.#turnSize.sends; this.#sent++) {
       const packet = this.#nextPacket();
       if (packet === undefined) return false;
       if (!this.#options.send(packet)) this.#slab.take(packet.length);

@@ -91,7 +91,7 @@ export class Datagrams {
     const { connection } = this.#options;
     this.#used = true;
     if (this.#idle === undefined) {
-      connection.watch(true);
+      connection.use('datagrams', true);
       this.#awaitIdle();
     }
     connection.carried(bytes, 1);
@@ -105,7 +105,7 @@ export class Datagrams {
         return;
       }
       this.#idle = undefined;
-      this.#options.connection.watch(false);
+      this.#options.connection.use('datagrams', false);
     });
   }
 }

@@ -126,7 +126,7 @@ export class Streams implements StreamHost {
     this.#streams.delete(stream.id);
     if (this.#lastRead === stream) this.#lastRead = undefined;
     this.#scheduler.forget(stream);
-    if (this.#streams.size === 0) this.#options.connection.watch(false);
+    if (this.#streams.size === 0) this.#options.connection.use('streams', false);
   }
 
   /** Datagrams first; the greeting before all. */
@@ -157,7 +157,7 @@ export class Streams implements StreamHost {
 
   #add(id: number): QuicStream {
     const stream = new QuicStream(this, id);
-    if (this.#streams.size === 0) this.#options.connection.watch(true);
+    if (this.#streams.size === 0) this.#options.connection.use('streams', true);
     this.#streams.set(id, stream);
     this.#open += 1;
     return stream;
