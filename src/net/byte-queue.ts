@@ -11,9 +11,10 @@ export class ByteQueue {
   #chunks: Buffer[] = [];
   #head = 0;
   #length = 0;
-  /** The slab behind the last chunk, while that chunk is one of ours and has room. */
+  /** Where small chunks go, and whether the last chunk is there. */
   #slab: Buffer | undefined;
   #slabUsed = 0;
+  #isLastOurs = false;
 
   /** Bytes waiting. */
   get length(): number {
@@ -25,7 +26,7 @@ export class ByteQueue {
     if (this.#length > 0 && chunk.length <= SMALL) this.#pushSmall(chunk);
     else {
       this.#chunks.push(withoutPinning(chunk));
-      this.#slab = undefined;
+      this.#isLastOurs = false;
     }
     this.#length += chunk.length;
   }
@@ -61,19 +62,19 @@ export class ByteQueue {
   }
 
   #pushSmall(chunk: Buffer): void {
+    if (this.#slab === undefined || this.#slabUsed + chunk.length > SLAB) {
+      this.#slab = Buffer.allocUnsafeSlow(SLAB);
+      this.#slabUsed = 0;
+      this.#isLastOurs = false;
+    }
     const start = this.#slabUsed;
-    if (this.#slab !== undefined && start + chunk.length <= SLAB) {
-      chunk.copy(this.#slab, start);
-      this.#slabUsed += chunk.length;
+    this.#slabUsed += chunk.copy(this.#slab, start);
+    if (this.#isLastOurs) {
       const last = this.#chunks.length - 1;
       const tail = this.#chunks[last] as Buffer;
       this.#chunks[last] = this.#slab.subarray(start - tail.length, this.#slabUsed);
-      return;
-    }
-    this.#slab = Buffer.allocUnsafeSlow(SLAB);
-    chunk.copy(this.#slab, 0);
-    this.#slabUsed = chunk.length;
-    this.#chunks.push(this.#slab.subarray(0, chunk.length));
+    } else this.#chunks.push(this.#slab.subarray(start, this.#slabUsed));
+    this.#isLastOurs = true;
   }
 
   #compact(): void {
@@ -94,7 +95,7 @@ export function withoutPinning(chunk: Buffer): Buffer {
 }
 
 /** In memory of its own, unlike `Buffer.from`, whose pool it would keep alive. */
-function copyOf(chunk: Buffer): Buffer {
+export function copyOf(chunk: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(chunk.length);
   chunk.copy(copy);
   return copy;

@@ -100,7 +100,7 @@ export class Connection {
   #arrivedAt: Instant;
   #genuine = 0;
   readonly #waste = new Waste();
-  /** Who wants to know when the path dies. */
+  /** Who wants to know when the path dies; both together, and turns are short. */
   readonly #users = new Set<'streams' | 'datagrams'>();
   #turnSize = LONG_TURN;
   #pardonedAt: Instant;

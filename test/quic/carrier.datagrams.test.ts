@@ -110,6 +110,33 @@ describe.skipIf(quiche === undefined)('datagrams on a QUIC carrier', () => {
     subscriber.close();
   });
 
+  it('keep a bulk transfer to short turns, so that they have theirs, and only while they are in use', async () => {
+    for (const [inUse, expected] of [
+      [false, [17, 256]],
+      [true, [2, 16]],
+    ] as const) {
+      const { subscriber, events, up } = await established({ weather: { delayMs: 2 } });
+      let [turn, longest] = [0, 0];
+      up.weather.tamper = (packet) => {
+        if (turn === 0) process.nextTick(() => (turn = 0));
+        turn += 1;
+        longest = Math.max(longest, turn);
+        return [packet];
+      };
+      if (inUse) subscriber.sendDatagram(Buffer.from('!'));
+      const near = new Recorder(subscriber.open());
+      const chunk = Buffer.alloc(64 * 1024);
+      near.onDrain = () => {
+        while (near.stream.write(Buffer.from(chunk)));
+      };
+      near.onDrain();
+      await until(() => (events.publisher.streams[0]?.received ?? 0) > 4 * 1024 * 1024);
+      expect(longest).toBeGreaterThanOrEqual(expected[0]);
+      expect(longest).toBeLessThanOrEqual(expected[1]);
+      subscriber.close();
+    }
+  });
+
   it.concurrent('let it be known when the path dies, though no stream is open', async () => {
     const pair = await established({ weather: { delayMs: 20 } });
     const playing = setInterval(() => pair.subscriber.sendDatagram(Buffer.alloc(64)), 15);

@@ -63,6 +63,9 @@ export class End {
   unconsumed = 0;
   endSeen = false;
   over: string | undefined;
+  /** The lane that it was last told to prefer. */
+  preferred: ChannelLane | undefined;
+  now = 0;
   /** The application takes everything at once, so that the credit grows. */
   readonly #greedy: boolean;
 
@@ -115,7 +118,13 @@ export class End {
     return true;
   }
 
+  prefer(lane: ChannelLane, atOnce: boolean): void {
+    this.preferred = lane;
+    this.channel.prefer(lane, atOnce, this.now);
+  }
+
   receive(cable: Cable, limit: number, now: number): void {
+    this.now = now;
     let pieces = cable.take(1 - this.side, limit);
     if (this.side === 1 && !cable.accepted) {
       const bytes = Buffer.concat(pieces);
@@ -145,7 +154,8 @@ export class End {
         ensure(output.chunk.equals(patternAt(this.read, output.chunk.length)), 'the bytes are right');
         this.read += output.chunk.length;
         this.unconsumed += output.chunk.length;
-      } else if (output.type === 'end') this.endSeen = true;
+      } else if (output.type === 'called') this.prefer(output.lane, false);
+      else if (output.type === 'end') this.endSeen = true;
       else if (output.type === 'finished') this.over = 'finished';
       else if (output.type === 'reset') this.over = output.problem ?? `reset ${output.code}`;
     }
@@ -182,7 +192,7 @@ export class ChannelWorld {
     end.lanes.delete(cable);
     end.channel.removeLane(lane);
     const [other] = end.lanes.values();
-    if (end.channel.sending === undefined && other !== undefined) end.channel.prefer(other, true, this.now);
+    if (end.channel.sending === undefined && other !== undefined) end.prefer(other, true);
     end.report();
   }
 
@@ -213,7 +223,7 @@ export class ChannelWorld {
         if (this.ends[0].lanes.size < 4 && this.ends[0].over === undefined) this.plug('resumed');
         break;
       case 6:
-        if (lane !== undefined) end.channel.prefer(lane, random.integer(2) === 0, this.now);
+        if (lane !== undefined) end.prefer(lane, random.integer(2) === 0);
         break;
       case 7:
       case 8:
@@ -233,7 +243,10 @@ export class ChannelWorld {
   /** Time passes. */
   pass(milliseconds: number): void {
     this.now += milliseconds;
-    for (const { channel } of this.ends) channel.handleTimeout(this.now);
+    for (const end of this.ends) {
+      end.now = this.now;
+      end.channel.handleTimeout(this.now);
+    }
   }
 
   check(): void {
@@ -266,6 +279,10 @@ export class ChannelWorld {
         end.consume(Number.POSITIVE_INFINITY, this.now);
       }
       this.check();
+    }
+    for (const { over, preferred, lanes, channel } of this.ends) {
+      const isThere = preferred !== undefined && [...lanes.values()].includes(preferred);
+      ensure(over !== undefined || !isThere || channel.sending === preferred, 'it sends where it is to');
     }
     // Its link finds that nobody comes back for it: the last acknowledgement was lost.
     if (opener.over === 'finished' && acceptor.over === undefined && acceptor.lanes.size === 0) {

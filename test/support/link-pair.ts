@@ -8,14 +8,14 @@ import { type MuxEnd, muxPair } from './mux-pair.ts';
 import { VirtualRuntime } from './virtual-runtime.ts';
 
 /** A carrier without TLS, straight on a mux. */
-function carrierOn(end: MuxEnd): Carrier {
+function carrierOn(end: MuxEnd, kind: Carrier['kind']): Carrier {
   const { mux } = end;
   const close = () => {
     end.isClosing = true;
     mux.close();
   };
   return {
-    kind: 'relayed',
+    kind,
     get rtt() {
       return mux.rtt;
     },
@@ -89,7 +89,6 @@ export function linkPair(options: { maxChannels?: number; latency?: number } = {
 
 /** The same in the time of any runtime. */
 export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = {}) {
-  const { client, server } = muxPair(runtime, { latency });
   const closes: { subscriber: unknown[]; publisher: unknown[] } = { subscriber: [], publisher: [] };
   const accepted: Application[] = [];
   const paths: { subscriber: LinkPath[]; publisher: LinkPath[] } = { subscriber: [], publisher: [] };
@@ -122,21 +121,37 @@ export function linksIn(runtime: Runtime, { maxChannels = 1024, latency = 1 } = 
     onChannel: (header, accept) => acceptance.onChannel(header, accept),
     onClose: (error) => closes.publisher.push(error),
   });
-  const [near, far] = [subscriber.handler('relayed'), publisher.handler('relayed')];
-  client.onStream = (stream) => near.onStream(stream);
-  server.onStream = (stream) => far.onStream(stream);
-  for (const [end, handler] of [
-    [client, near],
-    [server, far],
-  ] as const) {
-    const left = new UnderpassError('peer_left', { name: 'test' });
-    end.onClose = () => handler.onClose(end.isClosing ? undefined : left);
-  }
-  subscriber.attach(near, carrierOn(client));
-  publisher.attach(far, carrierOn(server));
+  const connect = (kind: Carrier['kind']) => {
+    const { client, server } = muxPair(runtime, { latency });
+    const [near, far] = [subscriber.handler(kind), publisher.handler(kind)];
+    client.onStream = (stream) => near.onStream(stream);
+    server.onStream = (stream) => far.onStream(stream);
+    for (const [end, handler] of [
+      [client, near],
+      [server, far],
+    ] as const) {
+      const left = new UnderpassError('peer_left', { name: 'test' });
+      end.onClose = () => handler.onClose(end.isClosing ? undefined : left);
+    }
+    const origin = kind === 'direct' ? { strategy: 'host', remote: '192.0.2.1:1', elapsed: 1 } : undefined;
+    subscriber.attach(near, carrierOn(client, kind), origin);
+    publisher.attach(far, carrierOn(server, kind), origin);
+    return { client, server, near, far };
+  };
+  const { client, server } = connect('relayed');
   const open = (options?: { consumes?: boolean }): Application & { channel: ChannelStream } => {
     const application = new Application(options);
     return Object.assign(application, { channel: subscriber.open(0, application) });
   };
-  return Object.assign(acceptance, { client, server, subscriber, publisher, accepted, closes, paths, open });
+  return Object.assign(acceptance, {
+    client,
+    server,
+    subscriber,
+    publisher,
+    accepted,
+    closes,
+    paths,
+    open,
+    connect,
+  });
 }

@@ -1,6 +1,6 @@
 import type { Instant } from '../../machine.ts';
 import type { Budget } from '../../net/budget.ts';
-import { ByteQueue } from '../../net/byte-queue.ts';
+import { ByteQueue, copyOf } from '../../net/byte-queue.ts';
 import { FlowWindow } from '../../net/flow-window.ts';
 import { ChannelError, encodeAck, INITIAL_CREDIT } from './channel-frame.ts';
 
@@ -146,7 +146,8 @@ export class ChannelReceiver {
     if (this.#held.length === 0) this.#heldFrom = from;
     const known = this.#heldFrom + this.#held.length - from;
     if (from < this.#heldFrom || known < 0) throw new ChannelError('a second gap');
-    if (known < chunk.length) this.#held.push(chunk.subarray(known));
+    // In memory of its own: what a peer may make us hold is to cost no more than its credit.
+    if (known < chunk.length) this.#held.push(copyOf(chunk.subarray(known)));
   }
 
   /** Bytes that are next, and what was held behind them. */

@@ -14,12 +14,15 @@ import {
 /** Bytes waiting for credit or for a lane, at which the application is told to wait. */
 const SEND_MARK = 64 * 1024;
 
-/** How long nothing more may be acknowledged of what is on its way on the lane before the present one: milliseconds. */
+/** How long what is on its way on the lane before the present one may take to be acknowledged, milliseconds. */
 const GAP_PATIENCE = 1000;
 
-/** Where the next DATA of a lane begins in the peer's eyes; undefined until SEEK has said it. */
-export interface SendPosition {
+/** What a sender knows of a lane. */
+export interface SendingLane {
+  /** Where the next DATA begins in the peer's eyes; undefined until SEEK has said it. */
   position: number | undefined;
+  /** What is on its way there has been sent elsewhere as well: it comes first, and is of no use. */
+  doubted: boolean;
 }
 
 /** The sending half of a channel: what the application wrote is kept until the peer has acknowledged it. */
@@ -33,7 +36,7 @@ export class ChannelSender {
   /** What was sent from there on has all gone to the present lane, in order. */
   #laneFrom = 0;
   /** The lane that still carries what is before that, and how long we wait for it. */
-  #gap: { readonly lane: SendPosition; until: Instant } | undefined;
+  #gap: { readonly lane: SendingLane; readonly until: Instant } | undefined;
   #ending = false;
   /** FIN is on its way: on any lane, and since bytes were last repeated. */
   #finSent = false;
@@ -44,15 +47,6 @@ export class ChannelSender {
   constructor(budget: Budget, blocks: BlockPool) {
     this.#budget = budget;
     this.#queue = new RetainedQueue(blocks);
-  }
-
-  /** Bytes that are kept. */
-  get retained(): number {
-    return this.#queue.length;
-  }
-
-  get ended(): boolean {
-    return this.#ending;
   }
 
   /** The application's last byte and its FIN have been sent, once at least. */
@@ -98,12 +92,12 @@ export class ChannelSender {
   }
 
   /**
-   * From now on another lane is the present one. It goes on where the one before has stopped, which delivers what it has;
-   * but there is one such gap at a time, and if the one before has an open one, or is lost (undefined), everything that is
-   * not acknowledged goes there once more.
+   * From now on another lane is the present one. If the one before can be relied on to deliver what it has, the new one goes
+   * on where that has stopped. Otherwise, and as there is one such gap at a time, everything that is not acknowledged goes there once more.
    */
-  move(before: SendPosition | undefined, now: Instant): void {
-    if (before === undefined || this.#finOnLane || this.#queue.start < this.#laneFrom) {
+  move(before: SendingLane | undefined, isReliable: boolean, now: Instant): void {
+    if (before === undefined || !isReliable || this.#finOnLane || this.#queue.start < this.#laneFrom) {
+      if (before !== undefined) before.doubted = true;
       this.#repeat();
       return;
     }
@@ -112,7 +106,7 @@ export class ChannelSender {
   }
 
   /** A lane other than the present one is gone, with what was on its way there. */
-  lose(lane: SendPosition): void {
+  lose(lane: SendingLane): void {
     if (this.#gap?.lane === lane) this.#repeat();
   }
 
@@ -127,7 +121,7 @@ export class ChannelSender {
   }
 
   /** Appends SEEK where the lane is elsewhere, one DATA frame at most, and FIN behind the last byte. */
-  transmit(lane: SendPosition, into: Buffer[]): void {
+  transmit(lane: SendingLane, into: Buffer[]): void {
     if (!this.pending) return;
     const { cursor } = this.#queue;
     // An acknowledgement that came by another lane can have moved the cursor.
@@ -147,17 +141,13 @@ export class ChannelSender {
   }
 
   /** Throws ChannelError when the peer acknowledges what it cannot have. */
-  onAck(received: number, limit: number, now: Instant): void {
+  onAck(received: number, limit: number): void {
     const { end } = this.#queue;
     const most = this.#finSent ? end + 1 : this.#sent;
     if (received > most) throw new ChannelError(`${received} bytes acknowledged of ${most}`);
     if (limit > this.#limit) this.#limit = limit;
-    const released = this.#queue.acknowledge(Math.min(received, end));
-    this.#budget.release(released);
-    if (this.#gap !== undefined) {
-      if (this.#queue.start >= this.#laneFrom) this.#gap = undefined;
-      else if (released > 0) this.#gap.until = now + GAP_PATIENCE;
-    }
+    this.#budget.release(this.#queue.acknowledge(Math.min(received, end)));
+    if (this.#queue.start >= this.#laneFrom) this.#gap = undefined;
     if (received > end) this.#finAcknowledged = true;
   }
 
@@ -170,9 +160,10 @@ export class ChannelSender {
 
   /** Everything that is not acknowledged is sent once more. */
   #repeat(): void {
+    if (this.#gap !== undefined) this.#gap.lane.doubted = true;
+    this.#gap = undefined;
     this.#queue.rewind();
     this.#finOnLane = false;
-    this.#gap = undefined;
     this.#laneFrom = this.#sent;
   }
 }

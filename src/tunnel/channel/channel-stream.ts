@@ -234,6 +234,9 @@ export class ChannelStream {
       case 'drain':
         user.onDrain();
         break;
+      case 'called':
+        this.#follow(output.lane);
+        break;
       case 'finished':
         this.#close(undefined);
         user.onOver(undefined, undefined);
@@ -242,6 +245,11 @@ export class ChannelStream {
         this.#close(output.code);
         user.onOver(output.code, output.problem);
     }
+  }
+
+  #follow(core: ChannelLane): void {
+    const lane = this.#lanes.find((one) => one.core === core);
+    if (lane !== undefined) this.prefer(lane.carrier);
   }
 
   /** The last frames go out whether the streams are full or not: nothing follows them. */

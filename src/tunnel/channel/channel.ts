@@ -22,6 +22,8 @@ export type ChannelOutput =
   | { readonly type: 'data'; readonly chunk: Buffer }
   /** The peer's application has sent its last byte. */
   | { readonly type: 'end' }
+  /** The peer that has opened the channel goes to this lane, and expects us there. */
+  | { readonly type: 'called'; readonly lane: ChannelLane }
   /** The queue was full and has room again. */
   | { readonly type: 'drain' }
   /** The channel is over: both sides have everything, or it was reset with a code (by the peer, `abandon` or `protocolError`). */
@@ -54,6 +56,9 @@ export class Channel implements ChannelSink {
   #sending: ChannelLane | undefined;
   /** The lane that it will go to as soon as the peer has been heard there. */
   #next: ChannelLane | undefined;
+  /** The number of our last PING, and of the opener's. */
+  #pings = 0;
+  #called = 0;
   /** Inside `receive`: where the bytes come from, and when. */
   #from: ChannelLane | undefined;
   #now: Instant;
@@ -92,7 +97,9 @@ export class Channel implements ChannelSink {
       lane.heard = true;
     } else lane.greets = true;
     this.#lanes = [...this.#lanes, lane];
-    if (this.#sending === undefined) this.#move(lane, undefined);
+    if (this.#sending !== undefined) return lane;
+    if (kind === 'resumed') this.#call(lane);
+    this.#move(lane, false);
     return lane;
   }
 
@@ -102,7 +109,7 @@ export class Channel implements ChannelSink {
     if (this.#next === lane) this.#next = undefined;
     if (this.#sending === lane) {
       this.#sending = undefined;
-      if (this.#next !== undefined) this.#move(this.#next, undefined);
+      if (this.#next !== undefined) this.#move(this.#next, false);
     } else this.#sender.lose(lane);
     this.#receiver.repeatAck();
   }
@@ -113,10 +120,12 @@ export class Channel implements ChannelSink {
    */
   prefer(lane: ChannelLane, atOnce: boolean, now: Instant): void {
     this.#now = now;
+    if (lane === this.#sending && this.#next === undefined) return;
+    if (lane !== this.#next) this.#call(lane);
     if (lane === this.#sending) this.#next = undefined;
-    else if (atOnce) this.#move(lane, undefined);
-    else if (lane.heard && !lane.doubted) this.#move(lane, this.#sending);
-    else if (lane !== this.#next) this.#await(lane);
+    else if (atOnce || this.#sending === undefined) this.#move(lane, false);
+    else if (lane.heard && !lane.doubted) this.#move(lane, true);
+    else this.#next = lane;
   }
 
   /** Queues the application's bytes. Ask `blocked` before writing more. */
@@ -191,7 +200,7 @@ export class Channel implements ChannelSink {
   pending(lane: ChannelLane): boolean {
     if (lane.header !== undefined) return true;
     if (this.#over) return this.#owesFarewell(lane);
-    if (lane.greets || lane.asks || lane.asked !== undefined) return true;
+    if (lane.greets || lane.pingDue !== undefined || lane.pongDue !== undefined) return true;
     return lane === this.#sending && (this.#receiver.ackDue || this.#sender.pending);
   }
 
@@ -205,10 +214,10 @@ export class Channel implements ChannelSink {
     }
     const isSending = lane === this.#sending;
     if (lane.greets || (isSending && this.#receiver.ackDue)) this.#acknowledge(lane, into);
-    if (lane.asks) into.push(encodePing(ChannelFrame.ping, lane.question));
-    if (lane.asked !== undefined) into.push(encodePing(ChannelFrame.pong, lane.asked));
-    lane.asks = false;
-    lane.asked = undefined;
+    if (lane.pingDue !== undefined) into.push(encodePing(ChannelFrame.ping, lane.pingDue));
+    if (lane.pongDue !== undefined) into.push(encodePing(ChannelFrame.pong, lane.pongDue));
+    lane.pingDue = undefined;
+    lane.pongDue = undefined;
     if (!isSending) return;
     this.#sender.transmit(lane, into);
     this.#unblock();
@@ -218,7 +227,7 @@ export class Channel implements ChannelSink {
     if (this.#over) return;
     const fresh: Buffer[] = [];
     this.#receiver.onData(this.#lane, chunk, this.#now, fresh);
-    for (const chunk of fresh) this.#outputs.push({ type: 'data', chunk });
+    for (const bytes of fresh) this.#outputs.push({ type: 'data', chunk: bytes });
     this.#tellEnd();
   }
 
@@ -226,9 +235,9 @@ export class Channel implements ChannelSink {
     if (this.#over) return;
     const lane = this.#lane;
     lane.heard = true;
-    this.#sender.onAck(received, limit, this.#now);
+    this.#sender.onAck(received, limit);
     this.#unblock();
-    if (this.#next === lane && !lane.doubted) this.#move(lane, this.#sending);
+    if (this.#next === lane && !lane.doubted) this.#move(lane, true);
     this.#finishIfDone();
   }
 
@@ -236,17 +245,23 @@ export class Channel implements ChannelSink {
     if (!this.#over) this.#receiver.onSeek(this.#lane, offset);
   }
 
-  onPing(question: number): void {
-    if (!this.#over) this.#lane.asked = question;
-  }
-
-  onPong(question: number): void {
+  onPing(number: number): void {
     if (this.#over) return;
     const lane = this.#lane;
-    if (question === 0 || question > lane.question) throw new ChannelError('an answer to no question');
-    if (question < lane.question) return;
+    lane.pongDue = number;
+    if (this.#opener !== undefined || number <= this.#called) return;
+    this.#called = number;
+    this.#outputs.push({ type: 'called', lane });
+  }
+
+  onPong(number: number): void {
+    if (this.#over) return;
+    if (number === 0 || number > this.#pings) throw new ChannelError('an answer to no question');
+    const lane = this.#lane;
+    if (number !== lane.pinged) return;
     lane.doubted = false;
-    if (this.#next === lane) this.#move(lane, this.#sending);
+    lane.heard = true;
+    if (this.#next === lane) this.#move(lane, true);
   }
 
   onFin(offset: number): void {
@@ -273,20 +288,22 @@ export class Channel implements ChannelSink {
     return this.#from;
   }
 
-  /** Data goes to this lane when the peer has said there that it has come so far. */
-  #await(lane: ChannelLane): void {
-    this.#next = lane;
-    if (!lane.doubted) return;
-    lane.question += 1;
-    lane.asks = true;
+  /** Asks whether the peer has come so far on this lane; and the opener tells it so where to go. */
+  #call(lane: ChannelLane): void {
+    if (this.#opener === undefined && !lane.doubted) return;
+    this.#pings += 1;
+    lane.pingDue = this.#pings;
+    lane.pinged = this.#pings;
   }
 
-  /** @param before undefined: what is on its way there has to be sent again */
-  #move(lane: ChannelLane, before: ChannelLane | undefined): void {
-    if (before === undefined && this.#sending !== undefined) this.#sending.doubted = true;
+  /** @param isReliable what is on its way on the present lane will arrive */
+  #move(lane: ChannelLane, isReliable: boolean): void {
+    const before = this.#sending;
     this.#sending = lane;
     this.#next = undefined;
-    this.#sender.move(before, this.#now);
+    this.#sender.move(before, isReliable, this.#now);
+    // Whatever is on its way there already, all that counts from now on comes behind it.
+    lane.doubted = false;
     // A lane that greets says all there is to say, and at the start there is nothing.
     if (!lane.greets && this.#lanes.length > 1) this.#receiver.repeatAck();
   }

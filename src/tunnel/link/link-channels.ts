@@ -115,7 +115,7 @@ export class LinkChannels {
     if (problem !== undefined) this.#options.onOffence?.(problem);
   };
 
-  /** The opener decides which carrier is the better one. Its first stream was that once, and may have been overtaken. */
+  /** It says itself when the channel is to go there. */
   #resume(entry: Entry, from: LinkCarrier, kind: LaneKind, stream: ByteStream): void {
     if (entry.channel.hasLane(from)) {
       stream.reset();
@@ -123,7 +123,6 @@ export class LinkChannels {
     }
     entry.orphaned?.cancel();
     entry.channel.addLane(from, stream, kind);
-    if (kind === 'resumed') entry.channel.prefer(from);
   }
 
   /** The stream of a new channel, or the first that has come through of one that was. */

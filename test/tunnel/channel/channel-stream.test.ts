@@ -34,6 +34,7 @@ const greeting = Buffer.concat([
   encodeChannelHeader({ ...header, kind: 'resumed' }),
   encodeAck(0, INITIAL_CREDIT),
 ]);
+const ping = (number: number) => encodePing(ChannelFrame.ping, number);
 const nothingNew = encodeAck(0, INITIAL_CREDIT);
 const seek = (offset: number) => encodeOffset(ChannelFrame.seek, offset);
 
@@ -76,7 +77,10 @@ describe('a channel that moves to another carrier', () => {
     channel.write(Buffer.alloc(10));
     const second = plug('resumed');
     channel.prefer(second.carrier);
-    expect([channel.sendingOn, second.stream.sent]).toEqual([first.carrier, greeting]);
+    expect([channel.sendingOn, second.stream.sent]).toEqual([
+      first.carrier,
+      Buffer.concat([greeting, ping(1)]),
+    ]);
     channel.write(Buffer.alloc(5));
     expect(first.stream.sent).toHaveLength(10 + 5 + 2 * 4);
     second.stream.deliver(encodeAck(10, INITIAL_CREDIT));
@@ -116,10 +120,7 @@ describe('a channel that moves to another carrier', () => {
     expect(relay.stream.sent.subarray(-26)).toEqual(Buffer.concat([seek(0), dataFrame(10)]));
     // The way back is another matter.
     channel.prefer(first.carrier);
-    expect([channel.sendingOn, first.stream.sent.subarray(-8)]).toEqual([
-      relay.carrier,
-      encodePing(ChannelFrame.ping, 1),
-    ]);
+    expect([channel.sendingOn, first.stream.sent.subarray(-8)]).toEqual([relay.carrier, ping(2)]);
   });
 
   it('acknowledges in time, whatever else it waits for', () => {
@@ -173,7 +174,7 @@ describe('a channel that moves to another carrier', () => {
     expect(channel.write(Buffer.alloc(49_990))).toBe(true);
     expect(channel.write(Buffer.alloc(1))).toBe(false);
     const { stream } = plug('resumed');
-    expect(stream.sent).toHaveLength(greeting.length + 12 + 4 + 50_001);
+    expect(stream.sent).toHaveLength(greeting.length + 8 + 12 + 4 + 50_001);
     expect(application.drains).toBe(0);
     stream.deliver(encodeAck(1, INITIAL_CREDIT));
     expect(application.drains).toBe(1);
@@ -185,7 +186,7 @@ describe('a channel that moves to another carrier', () => {
     channel.write(Buffer.alloc(10));
     const again = plug('resumed', first.carrier);
     expect([first.stream.wasReset, channel.laneCount, lost]).toEqual([true, 1, []]);
-    expect(again.stream.sent).toEqual(Buffer.concat([greeting, seek(0), dataFrame(10)]));
+    expect(again.stream.sent).toEqual(Buffer.concat([greeting, ping(1), seek(0), dataFrame(10)]));
   });
 });
 
@@ -228,7 +229,9 @@ describe('a channel on a stream', () => {
     first.stream.handler?.onReset();
     runtime.advance(1000);
     expect(runtime.pendingTimers).toBe(0);
-    expect(plug('resumed').stream.sent.subarray(16)).toEqual(encodeAck(1, INITIAL_CREDIT));
+    expect(plug('resumed').stream.sent.subarray(16)).toEqual(
+      Buffer.concat([encodeAck(1, INITIAL_CREDIT), ping(1)]),
+    );
     expect(channel.over).toBe(false);
   });
 
@@ -305,7 +308,8 @@ describe('two channels over streams that come and go', () => {
       let cables: { near: MemoryStream; far: MemoryStream; from: FakeLaneCarrier; to: FakeLaneCarrier }[] =
         [];
       const plug = (kind: 'new' | 'resumed') => {
-        const [from, to] = [new FakeLaneCarrier(), new FakeLaneCarrier()];
+        const which = random.pick(['direct', 'relayed'] as const);
+        const [from, to] = [new FakeLaneCarrier(which), new FakeLaneCarrier(which)];
         const [a, b] = [new MemoryStream(), new MemoryStream()];
         near.channel.addLane(from, a, kind);
         if (!far.channel.over) far.channel.addLane(to, b, kind);
@@ -336,9 +340,19 @@ describe('two channels over streams that come and go', () => {
       };
       for (let i = 0; i < 30; i++) {
         const which = random.integer(2) as 0 | 1;
-        switch (random.integer(6)) {
+        const cable = cables[random.integer(cables.length)];
+        switch (random.integer(9)) {
           case 0:
             cut();
+            break;
+          case 6:
+            if (cable !== undefined) cable.from.silent = !cable.from.silent;
+            break;
+          case 7:
+            if (cable !== undefined) cable.to.silent = !cable.to.silent;
+            break;
+          case 8:
+            if (cable !== undefined) near.channel.prefer(cable.from);
             break;
           case 1:
             if (cables.length < 3) plug('resumed');

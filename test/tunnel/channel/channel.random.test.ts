@@ -84,7 +84,7 @@ describe('a channel fed mutated bytes', () => {
         const chunk = patternAt(written, random.integer(60));
         written += chunk.length;
         sender.channel.write(chunk);
-        sender.channel.prefer(away[which], true, 0);
+        sender.channel.prefer(away[which], random.integer(2) === 0, 0);
         if (random.integer(8) === 0) sender.channel.end();
         const bytes = transmitted(sender.channel, away[which]);
         const arriving = random.integer(3) === 0 ? mutate(bytes, random) : bytes;

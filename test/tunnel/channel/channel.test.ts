@@ -228,6 +228,7 @@ describe('lanes', () => {
     const greeting = Buffer.concat([
       encodeChannelHeader({ ...header, kind: 'resumed' }),
       encodeAck(0, INITIAL_CREDIT),
+      ping(1),
     ]);
     expect(transmitted(channel, other)).toEqual(greeting);
     channel.write(Buffer.alloc(2));
@@ -241,10 +242,13 @@ describe('lanes', () => {
     // And back at once: it has been heard there. But the gap is still open, and there is one at a time.
     channel.prefer(lane, false, 0);
     expect(transmitted(channel, lane)).toEqual(
-      Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(6), dataFrame(9)]),
+      Buffer.concat([encodeAck(0, INITIAL_CREDIT), ping(2), seek(6), dataFrame(9)]),
     );
-    receive(encodeAck(14, INITIAL_CREDIT));
+    // So what is on its way on the other one comes first there, in vain.
     channel.prefer(other, false, 0);
+    expect([channel.sending, transmitted(channel, other)]).toEqual([lane, ping(3)]);
+    receive(encodeAck(14, INITIAL_CREDIT));
+    channel.receive(other, pong(3), 0);
     expect(transmitted(channel, other)).toEqual(
       Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(14), dataFrame(1)]),
     );
@@ -253,6 +257,8 @@ describe('lanes', () => {
     expect(transmitted(channel, other)).toEqual(dataFrame(1));
     channel.write(Buffer.alloc(1));
     channel.prefer(lane, false, 0);
+    expect(transmitted(channel, lane)).toEqual(ping(4));
+    receive(pong(4));
     expect(transmitted(channel, lane)).toEqual(
       Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(16), dataFrame(1)]),
     );
@@ -293,7 +299,9 @@ describe('lanes', () => {
     channel.write(Buffer.alloc(7));
     channel.prefer(lane, true, 0);
     channel.receive(other, encodeAck(100, INITIAL_CREDIT), 0);
-    expect(transmitted(channel, lane)).toEqual(Buffer.concat([encodeAck(0, INITIAL_CREDIT), dataFrame(7)]));
+    expect(transmitted(channel, lane)).toEqual(
+      Buffer.concat([encodeAck(0, INITIAL_CREDIT), ping(1), dataFrame(7)]),
+    );
   });
 
   it('may still bring an acknowledgement for more than the next one has sent again', () => {
@@ -358,12 +366,13 @@ describe('lanes', () => {
         Buffer.concat([encodeAck(0, INITIAL_CREDIT), seek(10), dataFrame(5), fin(15)]),
       );
       expect(channel.pollTimeout()).toBe(2000);
+      // Some progress is no reason to wait for longer: nothing new is delivered meanwhile.
       channel.receive(other, encodeAck(3, INITIAL_CREDIT), 1500);
-      expect(channel.pollTimeout()).toBe(2500);
-      channel.handleTimeout(2499);
+      expect(channel.pollTimeout()).toBe(2000);
+      channel.handleTimeout(1999);
       expect(channel.pending(other)).toBe(false);
       if (loss === 'gone') channel.removeLane(lane);
-      else channel.handleTimeout(2500);
+      else channel.handleTimeout(2000);
       expect(channel.pollTimeout()).toBeUndefined();
       const again = transmitted(channel, other);
       expect(again.subarray(-28 - 12)).toEqual(Buffer.concat([seek(3), dataFrame(12), fin(15)]));
@@ -386,6 +395,7 @@ describe('lanes', () => {
     channel.prefer(lane, false, 0);
     expect(transmitted(channel, lane)).toEqual(ping(1));
     channel.prefer(other, false, 0);
+    expect(transmitted(channel, other)).toHaveLength(0);
     channel.prefer(lane, false, 0);
     receive(encodeAck(10, INITIAL_CREDIT), pong(1));
     channel.write(Buffer.alloc(1));
@@ -400,6 +410,28 @@ describe('lanes', () => {
     channel.receive(other, encodeAck(13, INITIAL_CREDIT), 0);
     channel.prefer(other, false, 0);
     expect(channel.sending).toBe(other);
+  });
+
+  it('are gone to when the opener calls there, and not when it has called elsewhere since', () => {
+    const { channel, lane, receive } = onLane();
+    const other = channel.addLane('resumed');
+    channel.receive(other, Buffer.concat([encodeAck(0, INITIAL_CREDIT), ping(1)]), 0);
+    expect(outputs(channel)).toEqual([{ type: 'called', lane: other }]);
+    receive(ping(3));
+    channel.receive(other, ping(2), 0);
+    expect(outputs(channel)).toEqual([{ type: 'called', lane }]);
+    expect(transmitted(channel, other)).toEqual(Buffer.concat([encodeAck(0, INITIAL_CREDIT), pong(2)]));
+    // Who opens channels decides where they go, and is not called.
+    const opener = onLane({ opens: true });
+    opener.receive(ping(1));
+    expect([outputs(opener.channel), transmitted(opener.channel, opener.lane)]).toEqual([[], pong(1)]);
+  });
+
+  it('are where the opener calls when it had none', () => {
+    const { channel, lane } = onLane({ opens: true });
+    channel.removeLane(lane);
+    const other = channel.addLane('resumed');
+    expect(transmitted(channel, other).subarray(-8)).toEqual(ping(1));
   });
 
   it('answer the last question, whatever they are used for', () => {

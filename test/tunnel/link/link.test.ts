@@ -237,3 +237,28 @@ describe('a link', () => {
     });
   });
 });
+
+describe('both ends of a link', () => {
+  it('go the same way, though only one of them finds a path silent, and only that one finds it back', () => {
+    const { runtime, open, accepted, connect } = linkPair();
+    const { near, far } = connect('direct');
+    const first = open();
+    first.channel.write(Buffer.from('a'));
+    runtime.advance(50);
+    const channels = () => [first.channel, accepted[0]?.channel];
+    const ways = () =>
+      channels().map((channel) => channel?.sendingOn === (channel === first.channel ? near : far));
+    expect(ways()).toEqual([true, true]);
+    for (let times = 0; times < 3; times++) {
+      near.onSilence(true);
+      for (const channel of channels()) channel?.write(Buffer.from('b'));
+      runtime.advance(50);
+      expect(ways()).toEqual([false, false]);
+      near.onSilence(false);
+      for (const channel of channels()) channel?.write(Buffer.from('c'));
+      runtime.advance(50);
+      expect(ways()).toEqual([true, true]);
+    }
+    expect([accepted[0]?.text, first.text]).toEqual(['abcbcbc', 'bcbcbc']);
+  });
+});
