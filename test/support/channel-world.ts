@@ -13,7 +13,6 @@ import { header } from './lone-channel.ts';
 import type { Random } from './random.ts';
 import { ensure } from './seeds.ts';
 import { patternAt } from './session-world.ts';
-import { SpoiledBlocks } from './spoiled-blocks.ts';
 
 /** A stream in memory, between the opener (0) and the acceptor (1). */
 export class Cable {
@@ -75,10 +74,7 @@ export class End {
     this.sendBudget = new Budget(random.pick([50_000, 1 << 26]));
     this.#greedy = random.integer(2) === 0;
     const opener = side === 0 ? header : undefined;
-    this.channel = new Channel(
-      { opener, budget: this.budget, sendBudget: this.sendBudget, blocks: new SpoiledBlocks() },
-      0,
-    );
+    this.channel = new Channel({ opener, budget: this.budget, sendBudget: this.sendBudget }, 0);
   }
 
   write(length: number): void {

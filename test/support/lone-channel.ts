@@ -1,4 +1,3 @@
-import { BlockPool } from '../../src/net/block-pool.ts';
 import { Budget } from '../../src/net/budget.ts';
 import { Channel, type ChannelOutput } from '../../src/tunnel/channel/channel.ts';
 import { encodeDataHeader } from '../../src/tunnel/channel/channel-frame.ts';
@@ -9,10 +8,7 @@ export const header = { kind: 'new', port: 0, channel: 1n } as const;
 /** A channel without a lane, and the accounts it is on. */
 export function loneChannel({ opens = false, sendTotal = Number.POSITIVE_INFINITY } = {}) {
   const [budget, sendBudget] = [new Budget(1 << 26), new Budget(sendTotal)];
-  const channel = new Channel(
-    { opener: opens ? header : undefined, budget, sendBudget, blocks: new BlockPool() },
-    0,
-  );
+  const channel = new Channel({ opener: opens ? header : undefined, budget, sendBudget }, 0);
   return { channel, budget, sendBudget };
 }
 

@@ -1,9 +1,10 @@
+import type { CalledLane } from './channel-calls.ts';
 import { ChannelDecoder, type ChannelSink } from './channel-frame.ts';
 import type { ReceivePosition } from './channel-receiver.ts';
 import type { SendingLane } from './channel-sender.ts';
 
 /** What a channel knows of one of its lanes. */
-export class ChannelLane implements SendingLane, ReceivePosition {
+export class ChannelLane implements SendingLane, ReceivePosition, CalledLane {
   position: number | undefined;
   arrived: number | undefined;
   /** The opener's header, until it has gone out. */
@@ -13,10 +14,8 @@ export class ChannelLane implements SendingLane, ReceivePosition {
   /** The peer is known to be there. */
   heard = false;
   doubted = false;
-  /** PING goes out, with this number; and which one we have last asked for. */
   pingDue: number | undefined;
   pinged = 0;
-  /** PONG goes out, with this number. */
   pongDue: number | undefined;
   /** The ACK for the peer's FIN has gone out here. */
   endAcknowledged = false;

@@ -1,6 +1,7 @@
 import type { Instant } from '../../machine.ts';
 import type { Budget } from '../../net/budget.ts';
-import { ByteQueue, copyOf } from '../../net/byte-queue.ts';
+import { ByteQueue } from '../../net/byte-queue.ts';
+import { copyOf } from '../../net/chunk-appender.ts';
 import { FlowWindow } from '../../net/flow-window.ts';
 import { ChannelError, encodeAck, INITIAL_CREDIT } from './channel-frame.ts';
 

@@ -1,5 +1,4 @@
 import type { Instant } from '../../machine.ts';
-import type { BlockPool } from '../../net/block-pool.ts';
 import type { Budget } from '../../net/budget.ts';
 import { RetainedQueue } from '../../net/retained-queue.ts';
 import {
@@ -44,9 +43,9 @@ export class ChannelSender {
   #finAcknowledged = false;
   #blocked = false;
 
-  constructor(budget: Budget, blocks: BlockPool) {
+  constructor(budget: Budget) {
     this.#budget = budget;
-    this.#queue = new RetainedQueue(blocks);
+    this.#queue = new RetainedQueue();
   }
 
   /** The application's last byte and its FIN have been sent, once at least. */

@@ -1,13 +1,11 @@
 import type { Instant } from '../../machine.ts';
-import type { BlockPool } from '../../net/block-pool.ts';
 import type { Budget } from '../../net/budget.ts';
+import { ChannelCalls } from './channel-calls.ts';
 import {
   ChannelError,
-  ChannelFrame,
   type ChannelHeader,
   type ChannelSink,
   encodeChannelHeader,
-  encodePing,
   encodeReset,
   type LaneKind,
   ResetCode,
@@ -37,8 +35,6 @@ export interface ChannelOptions {
   readonly budget: Budget;
   /** What all channels of the link may keep until their peers have it. */
   readonly sendBudget: Budget;
-  /** The memory that it is kept in: the link's. */
-  readonly blocks: BlockPool;
 }
 
 /**
@@ -56,9 +52,7 @@ export class Channel implements ChannelSink {
   #sending: ChannelLane | undefined;
   /** The lane that it will go to as soon as the peer has been heard there. */
   #next: ChannelLane | undefined;
-  /** The number of our last PING, and of the opener's. */
-  #pings = 0;
-  #called = 0;
+  readonly #calls = new ChannelCalls();
   /** Inside `receive`: where the bytes come from, and when. */
   #from: ChannelLane | undefined;
   #now: Instant;
@@ -70,9 +64,9 @@ export class Channel implements ChannelSink {
   /** What a lane is told when the channel is over. */
   #farewell: 'acknowledgement' | Buffer | undefined;
 
-  constructor({ opener, budget, sendBudget, blocks }: ChannelOptions, now: Instant) {
+  constructor({ opener, budget, sendBudget }: ChannelOptions, now: Instant) {
     this.#opener = opener;
-    this.#sender = new ChannelSender(sendBudget, blocks);
+    this.#sender = new ChannelSender(sendBudget);
     this.#receiver = new ChannelReceiver(budget, now);
     this.#now = now;
   }
@@ -200,7 +194,7 @@ export class Channel implements ChannelSink {
   pending(lane: ChannelLane): boolean {
     if (lane.header !== undefined) return true;
     if (this.#over) return this.#owesFarewell(lane);
-    if (lane.greets || lane.pingDue !== undefined || lane.pongDue !== undefined) return true;
+    if (lane.greets || this.#calls.pending(lane)) return true;
     return lane === this.#sending && (this.#receiver.ackDue || this.#sender.pending);
   }
 
@@ -214,10 +208,7 @@ export class Channel implements ChannelSink {
     }
     const isSending = lane === this.#sending;
     if (lane.greets || (isSending && this.#receiver.ackDue)) this.#acknowledge(lane, into);
-    if (lane.pingDue !== undefined) into.push(encodePing(ChannelFrame.ping, lane.pingDue));
-    if (lane.pongDue !== undefined) into.push(encodePing(ChannelFrame.pong, lane.pongDue));
-    lane.pingDue = undefined;
-    lane.pongDue = undefined;
+    this.#calls.transmit(lane, into);
     if (!isSending) return;
     this.#sender.transmit(lane, into);
     this.#unblock();
@@ -248,17 +239,13 @@ export class Channel implements ChannelSink {
   onPing(number: number): void {
     if (this.#over) return;
     const lane = this.#lane;
-    lane.pongDue = number;
-    if (this.#opener !== undefined || number <= this.#called) return;
-    this.#called = number;
-    this.#outputs.push({ type: 'called', lane });
+    if (this.#calls.onPing(lane, number) && this.#opener === undefined)
+      this.#outputs.push({ type: 'called', lane });
   }
 
   onPong(number: number): void {
-    if (this.#over) return;
-    if (number === 0 || number > this.#pings) throw new ChannelError('an answer to no question');
     const lane = this.#lane;
-    if (number !== lane.pinged) return;
+    if (this.#over || !this.#calls.onPong(lane, number)) return;
     lane.doubted = false;
     lane.heard = true;
     if (this.#next === lane) this.#move(lane, true);
@@ -290,10 +277,7 @@ export class Channel implements ChannelSink {
 
   /** Asks whether the peer has come so far on this lane; and the opener tells it so where to go. */
   #call(lane: ChannelLane): void {
-    if (this.#opener === undefined && !lane.doubted) return;
-    this.#pings += 1;
-    lane.pingDue = this.#pings;
-    lane.pinged = this.#pings;
+    if (this.#opener !== undefined || lane.doubted) this.#calls.call(lane);
   }
 
   /** @param isReliable what is on its way on the present lane will arrive */

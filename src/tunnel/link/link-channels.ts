@@ -1,6 +1,5 @@
 import type { ByteStream } from '../../carrier.ts';
 import { UnderpassError } from '../../errors.ts';
-import { BlockPool } from '../../net/block-pool.ts';
 import { Budget } from '../../net/budget.ts';
 import type { Runtime, Timer } from '../../net/runtime.ts';
 import { type ChannelHeader, type LaneKind, ResetCode } from '../channel/channel-frame.ts';
@@ -48,7 +47,6 @@ export class LinkChannels {
   readonly #options: LinkChannelsOptions;
   readonly #budget: Budget;
   readonly #sendBudget: Budget;
-  readonly #blocks = new BlockPool();
   readonly #channels = new Map<bigint, Entry>();
   readonly #ended = new EndedChannels();
   #active: LinkCarrier | undefined;
@@ -147,7 +145,6 @@ export class LinkChannels {
       user,
       budget: this.#budget,
       sendBudget: this.#sendBudget,
-      blocks: this.#blocks,
       runtime: this.#options.runtime,
       onOver: (code) => {
         entry.orphaned?.cancel();

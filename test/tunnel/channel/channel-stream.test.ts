@@ -17,7 +17,6 @@ import { dataFrame, header } from '../../support/lone-channel.ts';
 import { MemoryStream } from '../../support/memory-stream.ts';
 import { forSeeds } from '../../support/seeds.ts';
 import { patternAt } from '../../support/session-world.ts';
-import { SpoiledBlocks } from '../../support/spoiled-blocks.ts';
 import { VirtualRuntime } from '../../support/virtual-runtime.ts';
 
 class FakeLaneCarrier implements LaneCarrier {
@@ -49,7 +48,6 @@ function endIn(runtime: VirtualRuntime, opens: boolean, sendTotal = 1 << 26) {
     user: application,
     budget: new Budget(1 << 26),
     sendBudget,
-    blocks: new SpoiledBlocks(),
     runtime,
     onOver: (code) => overs.push(code),
     onLaneLost: (carrier) => lost.push(carrier),
