@@ -8,8 +8,7 @@ import { ChannelError, encodeAck, INITIAL_CREDIT } from './channel-frame.ts';
 /** How far a channel's credit grows, while the link's budget has it. */
 const MAX_CREDIT = 16 * 1024 * 1024;
 
-/** New bytes that are acknowledged at once: a quarter of the window, within these bounds. */
-const MIN_ACK = 16 * 1024;
+/** New bytes that are acknowledged at once: half the window, so that they go with the credit, or these. */
 const MAX_ACK = 1024 * 1024;
 
 /** How long fewer bytes wait for their acknowledgement, milliseconds. */
@@ -160,8 +159,7 @@ export class ChannelReceiver {
       this.#received += this.#held.take(Number.POSITIVE_INFINITY, into);
     }
     const fresh = this.#received - this.#acknowledged;
-    if (fresh >= Math.min(Math.max(this.#window.size / 4, MIN_ACK), MAX_ACK) || this.ended)
-      this.#ackDue = true;
+    if (fresh >= Math.min(this.#window.size / 2, MAX_ACK) || this.ended) this.#ackDue = true;
     else this.#acknowledgeBy(now + ACK_DELAY);
   }
 

@@ -191,8 +191,8 @@ describe('a channel that moves to another carrier', () => {
 describe('a channel on a stream', () => {
   it('writes an acknowledgement and data together, and stops while the stream is full', () => {
     const { channel, first } = opened();
-    first.stream.deliver(dataFrame(16_384));
-    expect(first.stream.sent).toEqual(encodeAck(16_384, INITIAL_CREDIT));
+    first.stream.deliver(dataFrame(32_768));
+    expect(first.stream.sent).toEqual(encodeAck(32_768, INITIAL_CREDIT));
     first.stream.roomy = false;
     channel.write(Buffer.alloc(1));
     channel.write(Buffer.alloc(2));

@@ -178,11 +178,11 @@ describe('a channel', () => {
 });
 
 describe('acknowledgements', () => {
-  it('wait for a quarter of the window or a tenth of a second, whichever is first', () => {
+  it('wait for half the window or a tenth of a second, whichever is first', () => {
     const { channel, lane } = onLane();
-    channel.receive(lane, dataFrame(16_383), 1000);
+    channel.receive(lane, dataFrame(32_767), 1000);
     channel.receive(lane, dataFrame(1), 1050);
-    expect(transmitted(channel, lane)).toEqual(encodeAck(16_384, INITIAL_CREDIT));
+    expect(transmitted(channel, lane)).toEqual(encodeAck(32_768, INITIAL_CREDIT));
     expect(channel.pollTimeout()).toBeUndefined();
     channel.receive(lane, dataFrame(1), 2000);
     channel.receive(lane, dataFrame(1), 2050);
@@ -192,28 +192,28 @@ describe('acknowledgements', () => {
     expect(channel.pending(lane)).toBe(false);
     channel.handleTimeout(2100);
     expect(channel.pollTimeout()).toBeUndefined();
-    expect(transmitted(channel, lane)).toEqual(encodeAck(16_386, INITIAL_CREDIT));
+    expect(transmitted(channel, lane)).toEqual(encodeAck(32_770, INITIAL_CREDIT));
   });
 
   it('go out with data', () => {
     const { channel, lane, receive } = onLane();
-    receive(dataFrame(20_000));
+    receive(dataFrame(40_000));
     channel.write(Buffer.alloc(3));
     const buffers: Buffer[] = [];
     channel.transmit(lane, buffers);
-    expect(Buffer.concat(buffers)).toEqual(Buffer.concat([encodeAck(20_000, INITIAL_CREDIT), dataFrame(3)]));
+    expect(Buffer.concat(buffers)).toEqual(Buffer.concat([encodeAck(40_000, INITIAL_CREDIT), dataFrame(3)]));
     expect(channel.pending(lane)).toBe(false);
   });
 
   it('are repeated for bytes that come again, but not at once', () => {
     const { channel, lane, receive } = onLane();
-    receive(dataFrame(20_000));
+    receive(dataFrame(40_000));
     transmitted(channel, lane);
-    receive(seek(0), dataFrame(20_000));
+    receive(seek(0), dataFrame(40_000));
     expect(outputs(channel)).toHaveLength(1);
     expect(channel.pending(lane)).toBe(false);
     channel.handleTimeout(100);
-    expect(transmitted(channel, lane)).toEqual(encodeAck(20_000, INITIAL_CREDIT));
+    expect(transmitted(channel, lane)).toEqual(encodeAck(40_000, INITIAL_CREDIT));
   });
 });
 
