@@ -50,7 +50,7 @@ export class Channel implements ChannelSink {
   #lanes: readonly ChannelLane[] = [];
   /** The lane that data goes to. */
   #sending: ChannelLane | undefined;
-  /** The lane that it will go to as soon as the peer has been heard there. */
+  /** The lane that it will go to as soon as the peer has been heard there, or has what was sent there in vain. */
   #next: ChannelLane | undefined;
   readonly #calls = new ChannelCalls();
   /** Inside `receive`: where the bytes come from, and when. */
@@ -245,10 +245,7 @@ export class Channel implements ChannelSink {
 
   onPong(number: number): void {
     const lane = this.#lane;
-    if (this.#over || !this.#calls.onPong(lane, number)) return;
-    lane.doubted = false;
-    lane.heard = true;
-    if (this.#next === lane) this.#move(lane, true);
+    if (!this.#over && this.#calls.onPong(lane, number) && this.#next === lane) this.#move(lane, true);
   }
 
   onFin(offset: number): void {
