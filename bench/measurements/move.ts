@@ -86,12 +86,7 @@ async function fromRelay(lab: Laboratory, load: Load, mode: Transfer['mode']): P
   const began = Date.now();
   const transfer = await load.client.call('start', { port: tunnel.port, mode, watch: true });
   await delay(STEADY_FOR);
-  const direct = nextPath(tunnel, 'direct');
-  await mend(lab);
-  const directAt = await direct;
-  await delay(STEADY_FOR);
-  const gaps = await load.client.call('gaps', transfer);
-  await load.client.call('stop', transfer);
+  const { directAt, gaps } = await toDirect(lab, load, tunnel, transfer);
   tunnel.subscriber.kill();
   return pausesOf(gaps, began, directAt);
 }
@@ -111,13 +106,19 @@ async function thereAndBack(
   await cut(lab);
   const relayedAt = await relayed;
   await delay(STEADY_FOR);
+  const { directAt, gaps } = await toDirect(lab, load, tunnel, transfer);
+  return pausesOf(gaps, began, directAt, [cutAt, relayedAt + AFTER]);
+}
+
+/** The direct path works again, and the transfer moves there and ends. */
+async function toDirect(lab: Laboratory, load: Load, tunnel: LabTunnel, transfer: number) {
   const direct = nextPath(tunnel, 'direct');
   await mend(lab);
   const directAt = await direct;
   await delay(STEADY_FOR);
   const gaps = await load.client.call('gaps', transfer);
   await load.client.call('stop', transfer);
-  return pausesOf(gaps, began, directAt, [cutAt, relayedAt + AFTER]);
+  return { directAt, gaps };
 }
 
 /** When the subscriber says so the next time: milliseconds since 1970. */

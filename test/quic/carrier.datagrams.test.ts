@@ -23,6 +23,17 @@ function sendAll({ subscriber, events }: Pair, datagrams: Buffer[]): () => numbe
   return () => waits;
 }
 
+/** Begins a transfer from the subscriber that goes on and on, and waits for its first 4 MiB. */
+async function bulk({ subscriber, events }: Pair): Promise<void> {
+  const near = new Recorder(subscriber.open());
+  const chunk = Buffer.alloc(64 * 1024);
+  near.onDrain = () => {
+    while (near.stream.write(Buffer.from(chunk)));
+  };
+  near.onDrain();
+  await until(() => (events.publisher.streams[0]?.received ?? 0) > 4 * 1024 * 1024);
+}
+
 const numbered = (count: number, size: number) =>
   Array.from({ length: count }, (_, n) => {
     const datagram = Buffer.alloc(size, n);
@@ -94,14 +105,9 @@ describe.skipIf(quiche === undefined)('datagrams on a QUIC carrier', () => {
   });
 
   it('do not wait behind a bulk transfer', async () => {
-    const { subscriber, events } = await established({ weather: { delayMs: 10 } });
-    const near = new Recorder(subscriber.open());
-    const chunk = Buffer.alloc(64 * 1024);
-    near.onDrain = () => {
-      while (near.stream.write(Buffer.from(chunk)));
-    };
-    near.onDrain();
-    await until(() => (events.publisher.streams[0]?.received ?? 0) > 4 * 1024 * 1024);
+    const pair = await established({ weather: { delayMs: 10 } });
+    const { subscriber, events } = pair;
+    await bulk(pair);
     const before = events.publisher.streams[0]?.received ?? 0;
     subscriber.sendDatagram(Buffer.from('!'));
     await until(() => events.publisher.datagrams.length > 0);
@@ -115,7 +121,8 @@ describe.skipIf(quiche === undefined)('datagrams on a QUIC carrier', () => {
       [false, [17, 256]],
       [true, [2, 16]],
     ] as const) {
-      const { subscriber, events, up } = await established({ weather: { delayMs: 2 } });
+      const pair = await established({ weather: { delayMs: 2 } });
+      const { subscriber, up } = pair;
       let [turn, longest] = [0, 0];
       up.weather.tamper = (packet) => {
         if (turn === 0) process.nextTick(() => (turn = 0));
@@ -124,13 +131,7 @@ describe.skipIf(quiche === undefined)('datagrams on a QUIC carrier', () => {
         return [packet];
       };
       if (inUse) subscriber.sendDatagram(Buffer.from('!'));
-      const near = new Recorder(subscriber.open());
-      const chunk = Buffer.alloc(64 * 1024);
-      near.onDrain = () => {
-        while (near.stream.write(Buffer.from(chunk)));
-      };
-      near.onDrain();
-      await until(() => (events.publisher.streams[0]?.received ?? 0) > 4 * 1024 * 1024);
+      await bulk(pair);
       expect(longest).toBeGreaterThanOrEqual(expected[0]);
       expect(longest).toBeLessThanOrEqual(expected[1]);
       subscriber.close();

@@ -113,7 +113,7 @@ export class LinkChannels {
     if (problem !== undefined) this.#options.onOffence?.(problem);
   };
 
-  /** It says itself when the channel is to go there. */
+  /** One more lane. The opener calls there when the channel is to go that way. */
   #resume(entry: Entry, from: LinkCarrier, kind: LaneKind, stream: ByteStream): void {
     if (entry.channel.hasLane(from)) {
       stream.reset();
